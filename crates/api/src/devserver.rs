@@ -1,0 +1,126 @@
+//! `DevServer`: one developer's environment.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ssh::SshSpec, status::DevServerStatus};
+
+/// What a developer asks for.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "devserver.io",
+    version = "v1",
+    kind = "DevServer",
+    plural = "devservers",
+    shortname = "dsv",
+    category = "devserver",
+    namespaced,
+    status = "DevServerStatus",
+    derive = "PartialEq",
+    doc = "A development environment: one pod with a persistent home that its owner reaches by ssh.",
+    selectable = ".spec.owner",
+    selectable = ".spec.flavor",
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Flavor", type_ = "string", json_path = ".status.flavor"),
+    printcolumn(name = "Owner", type_ = "string", json_path = ".spec.owner"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expirationTime"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
+    validation = Rule::new("self.metadata.name.size() <= 52").message("metadata.name is too long: at most 52 characters, because Kubernetes adds to it for the pod and the Services"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label that starts with a letter: lower case letters, digits and '-', such as my-dev-server"),
+    // `has` of the other side guards the case where the field was or becomes absent.
+    validation = Rule::new("!has(oldSelf.spec.owner) || (has(self.spec.owner) && self.spec.owner == oldSelf.spec.owner)").message("spec.owner cannot change; create a new DevServer for another owner").field_path(".spec.owner"),
+    validation = Rule::new("!has(oldSelf.spec.storageClassName) || (has(self.spec.storageClassName) && self.spec.storageClassName == oldSelf.spec.storageClassName)").message("spec.storageClassName cannot change; a volume cannot move to another class").field_path(".spec.storageClassName")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct DevServerSpec {
+    /// Who the environment belongs to, such as `user@example.com`. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[^\s\x00-\x1f\x7f]+$"))]
+    pub owner: Option<String>,
+
+    /// Name of the `DevServerFlavor` (size). Absent: the flavor marked as the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("spec.flavor must be the name of a DevServerFlavor: lower case letters, digits, '-' and '.'"))]
+    pub flavor: Option<String>,
+
+    /// Container image of the environment, such as `ubuntu:22.04`. Absent: the flavor's, then the platform's default.
+    /// Needs nothing but `/bin/sh`; sshd and what it needs are brought along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-zA-Z0-9._:-]*[a-zA-Z0-9])?(/[a-z0-9]+((\\\\.|_|__|-+)[a-z0-9]+)*)*(:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$')").message("spec.image must be an image reference such as ubuntu:22.04 or registry.example.com/team/image:tag"))]
+    pub image: Option<String>,
+
+    /// Stop the environment and keep its home.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+
+    /// How the environment is reached by ssh.
+    pub ssh: SshSpec,
+
+    /// Size of the home volume mounted at `/home/dev`, such as `20Gi`. Can grow, never shrink. Absent: the platform's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(
+        validation = Rule::new("isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0").message("spec.persistentHomeSize must be a Kubernetes quantity of at least 1Mi, such as 20Gi"),
+        validation = Rule::new("!isQuantity(self) || quantity(self).compareTo(quantity('1Pi')) <= 0").message("spec.persistentHomeSize is too large: at most 1Pi"),
+        validation = Rule::new("!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0").message("spec.persistentHomeSize cannot shrink, because a file system with data on it cannot")
+    )]
+    pub persistent_home_size: Option<String>,
+
+    /// StorageClass of the home volume. Absent: the cluster's default class. Cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+
+    /// Existing PersistentVolumeClaim of the same namespace, mounted at `/shared`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("spec.sharedVolumeClaimName must be the name of a PersistentVolumeClaim in the namespace of the DevServer"))]
+    pub shared_volume_claim_name: Option<String>,
+
+    /// How long it lives and what happens to it at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<LifecycleSpec>,
+}
+
+/// How long an environment lives and what happens to it at the end.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LifecycleSpec {
+    /// Time from creation to deletion in Go syntax: `30m`, `8h`, `1h30m`. Absent: the platform's default, which may be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]{1,6}h)?([0-9]{1,8}m)?([0-9]{1,9}s)?$') && duration(self) > duration('0s')").message("spec.lifecycle.timeToLive must be a positive duration in hours, minutes and seconds, such as 8h or 1h30m"))]
+    pub time_to_live: Option<String>,
+
+    /// What happens to the home volume when the DevServer is deleted. Default `Retain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_retention: Option<VolumeRetention>,
+
+    /// Whether a change that needs a restart restarts by itself. Default `Manual`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<RestartPolicy>,
+}
+
+/// What happens to the home volume when the DevServer is deleted.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VolumeRetention {
+    /// The home claim stays and is found again by a DevServer of the same name.
+    #[default]
+    Retain,
+    /// The home claim is deleted with the DevServer.
+    Delete,
+}
+
+/// Whether a change that needs a restart restarts a running environment.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RestartPolicy {
+    /// The condition `RestartPending` says what waits; the user restarts.
+    #[default]
+    Manual,
+    /// The operator restarts at once.
+    Automatic,
+}

@@ -1,0 +1,49 @@
+//! Group, version, label and annotation keys, the field manager: every constant that two crates must agree on.
+
+/// API group of the three kinds.
+pub const GROUP: &str = "devserver.io";
+/// Served and stored version.
+pub const VERSION: &str = "v1";
+/// `apiVersion` of the three kinds.
+pub const API_VERSION: &str = "devserver.io/v1";
+
+/// Field manager of every server-side apply the operator makes (KEP-555).
+pub const FIELD_MANAGER: &str = "devserver-operator";
+/// Namespace the platform is installed into by the chart and by `make up`.
+pub const PLATFORM_NAMESPACE: &str = "devserver-system";
+
+/// Name of the DevServer an object belongs to.
+pub const LABEL_NAME: &str = "devserver.io/name";
+/// UID of the DevServer an object belongs to; names are not identity.
+pub const LABEL_UID: &str = "devserver.io/uid";
+/// Owner of the DevServer in a label-safe form.
+pub const LABEL_USER: &str = "devserver.io/user";
+/// Flavor of the DevServer.
+pub const LABEL_FLAVOR: &str = "devserver.io/flavor";
+/// Document 000 spreads pods by this label.
+pub const LABEL_SERVICE: &str = "service";
+/// Value of [`LABEL_SERVICE`] and of `app.kubernetes.io/name`.
+pub const APP_NAME: &str = "devserver";
+/// Recommended label: name of the application.
+pub const LABEL_APP_NAME: &str = "app.kubernetes.io/name";
+/// Recommended label: instance of the application.
+pub const LABEL_APP_INSTANCE: &str = "app.kubernetes.io/instance";
+/// Recommended label: who manages the object.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// Container that is the developer's machine.
+pub const CONTAINER: &str = "dev";
+/// Login user inside the environment, uid and gid [`LOGIN_ID`].
+pub const LOGIN_USER: &str = "dev";
+/// Uid and gid of the login user (document 002).
+pub const LOGIN_ID: i64 = 1000;
+/// Home directory of the login user; where the home claim is mounted.
+pub const HOME: &str = "/home/dev";
+/// Where the shared claim is mounted.
+pub const SHARED: &str = "/shared";
+/// Where the tools image is mounted.
+pub const TOOLS: &str = "/opt/devserver";
+/// Port of sshd in the container and of every SSH Service.
+pub const SSH_PORT: i32 = 22;
+/// Port of the health endpoint in the container.
+pub const HEALTH_PORT: i32 = 9022;

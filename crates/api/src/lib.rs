@@ -1,0 +1,30 @@
+//! The custom resources of `devserver.io/v1` and the checked words they are made of.
+//!
+//! ```text
+//! DevServerUser ──(namespace, later quotas)──► [ DevServer ] ──spec.flavor──► [ DevServerFlavor ] (cluster)
+//!                                                  │ controller owner reference
+//!                                                  ▼
+//!  ServiceAccount, Secrets, ConfigMap, Services, StatefulSet ──► Pod ──► home claim (outlives the DevServer)
+//! ```
+//!
+//! This crate knows types and their rules. It never talks to a cluster, never reads a clock.
+
+pub mod condition;
+pub mod crds;
+pub mod devserver;
+pub mod duration;
+pub mod flavor;
+pub mod group;
+pub mod image;
+pub mod names;
+pub mod quantity;
+pub mod ssh;
+pub mod ssh_key;
+pub mod status;
+pub mod user;
+
+pub use devserver::{DevServer, DevServerSpec, LifecycleSpec, RestartPolicy, VolumeRetention};
+pub use flavor::{DevServerFlavor, DevServerFlavorSpec, DevServerFlavorStatus, Schedulable};
+pub use ssh::{Expose, SshSpec};
+pub use status::{DevServerStatus, Phase, SshStatus};
+pub use user::{DevServerUser, DevServerUserSpec, DevServerUserStatus};

@@ -1,0 +1,82 @@
+//! `status` of a DevServer: what was seen, in words for people and in conditions for programs.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the operator saw.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DevServerStatus {
+    /// Where the environment is in its life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// One sentence for people: what it is, why, what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// `metadata.generation` this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Valid`, `RestartPending`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
+    pub conditions: Vec<Condition>,
+    /// Flavor in use, also when it was the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flavor: Option<String>,
+    /// Instant after which the DevServer is deleted (RFC 3339). Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiration_time: Option<Time>,
+    /// How to reach it and how to know it is the right one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshStatus>,
+}
+
+/// How to reach an environment by ssh.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SshStatus {
+    /// Login user.
+    pub user: String,
+    /// Public host keys, one line each, for `known_hosts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_keys: Vec<String>,
+    /// Port on every node, when exposed so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_port: Option<i32>,
+    /// Address or host name of the load balancer, when exposed so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+/// Where an environment is in its life (decision C-STATUS).
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not begun: the spec is invalid, or something it names is missing.
+    Pending,
+    /// Objects exist; the pod is not ready yet.
+    Provisioning,
+    /// The pod is Ready and sshd answers.
+    Running,
+    /// Stopped on request; the home is kept.
+    Suspended,
+    /// Tried and failed; the message says why.
+    Failed,
+    /// Being deleted.
+    Terminating,
+}
+
+impl Phase {
+    /// The word as it stands in the resource.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Provisioning => "Provisioning",
+            Self::Running => "Running",
+            Self::Suspended => "Suspended",
+            Self::Failed => "Failed",
+            Self::Terminating => "Terminating",
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What should exist. Total: an `Environment` is made of checked parts, so nothing here can fail.
+//!
+//! Order, and why: what the pod mounts or runs as comes first, the StatefulSet last, so that the first pod finds
+//! everything there. Any prefix of this list is a state the next look goes on from.
+
+mod meta;
+mod pod;
+mod service;
+mod ssh;
+mod workload;
+
+use crate::{Environment, Object};
+
+pub use meta::{HASH_ANNOTATION, OWNER_ANNOTATION, labels, owner_reference, selector};
+pub use ssh::{HOST_KEY_ALGORITHMS, sshd_config};
+
+/// All objects of an environment but the host keys, which are made of randomness and so at the edge.
+pub fn desired(env: &Environment) -> Vec<Object> {
+    let mut objects = vec![
+        Object::ServiceAccount(Box::new(workload::service_account(env))),
+        Object::Secret(Box::new(ssh::authorized_keys(env))),
+        Object::ConfigMap(Box::new(ssh::config_map(env))),
+        Object::Service(Box::new(service::headless(env))),
+    ];
+    objects.extend(service::ssh(env).map(Box::new).map(Object::Service));
+    objects.push(Object::StatefulSet(Box::new(workload::stateful_set(env))));
+    for object in &mut objects {
+        meta::stamp(object);
+    }
+    if env.home.grows {
+        objects.push(Object::HomeClaim(Box::new(workload::home_claim(env))));
+    }
+    objects
+}

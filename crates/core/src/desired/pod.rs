@@ -1,0 +1,234 @@
+//! The pod: one container that is the developer's machine.
+
+use std::collections::BTreeMap;
+
+use devserver_api::group;
+use k8s_openapi::{
+    api::core::v1::{
+        ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
+        HTTPGetAction, ImageVolumeSource, PersistentVolumeClaimVolumeSource, PodSecurityContext,
+        PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource,
+        SecurityContext, Volume, VolumeMount,
+    },
+    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
+};
+use kube::core::ObjectMeta;
+
+use super::{meta::pod_labels, workload::HOME_VOLUME};
+use crate::{Environment, platform::ToolsDelivery};
+
+const TOOLS_VOLUME: &str = "tools";
+const SHARED_VOLUME: &str = "shared";
+const HOST_KEYS_VOLUME: &str = "host-keys";
+const AUTHORIZED_KEYS_VOLUME: &str = "authorized-keys";
+const SSHD_VOLUME: &str = "sshd-config";
+
+pub(super) fn template(env: &Environment) -> PodTemplateSpec {
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(pod_labels(env)),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            service_account_name: Some(env.name.service_account()),
+            automount_service_account_token: Some(false),
+            enable_service_links: Some(false),
+            // Root inside is an unprivileged user outside (KEP-127).
+            host_users: env.user_namespace.then_some(false),
+            security_context: Some(PodSecurityContext {
+                seccomp_profile: Some(SeccompProfile {
+                    type_: "RuntimeDefault".to_owned(),
+                    ..SeccompProfile::default()
+                }),
+                ..PodSecurityContext::default()
+            }),
+            termination_grace_period_seconds: Some(env.termination_grace_period_seconds),
+            node_selector: non_empty(&env.flavor.node_selector),
+            tolerations: Some(env.flavor.tolerations.clone()).filter(|t| !t.is_empty()),
+            init_containers: copies_tools(env).then(|| vec![copy_container(env)]),
+            containers: vec![container(env)],
+            volumes: Some(volumes(env)),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+fn container(env: &Environment) -> Container {
+    let argv = |words: &[&str]| Some(words.iter().map(|w| (*w).to_owned()).collect());
+    let agent = format!("{}/bin/devserver-agent", group::TOOLS);
+    let startup = format!("{}/startup.sh", group::TOOLS);
+    Container {
+        name: group::CONTAINER.to_owned(),
+        image: Some(env.image.clone()),
+        image_pull_policy: env.image_pull_policy.clone(),
+        command: argv(&[&agent, "init", "--", "/bin/sh", &startup]),
+        env: Some(environment_variables(env)),
+        ports: Some(vec![
+            port("ssh", group::SSH_PORT),
+            port("health", group::HEALTH_PORT),
+        ]),
+        resources: Some(ResourceRequirements {
+            requests: non_empty::<Quantity>(&env.flavor.requests),
+            limits: non_empty::<Quantity>(&env.flavor.limits),
+            ..ResourceRequirements::default()
+        }),
+        // sshd starts as root to become the login user; whatever user the image names does not matter here.
+        security_context: Some(SecurityContext {
+            run_as_user: Some(0),
+            run_as_group: Some(0),
+            run_as_non_root: Some(false),
+            ..SecurityContext::default()
+        }),
+        // Asked every second until sshd answers, then rarely. No liveness probe: nothing may end somebody's session.
+        startup_probe: Some(probe(1, 3600)),
+        readiness_probe: Some(probe(10, 3)),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(mounts(env)),
+        ..Container::default()
+    }
+}
+
+fn environment_variables(env: &Environment) -> Vec<EnvVar> {
+    // The agent must be done before the kubelet kills it.
+    let grace = (env.termination_grace_period_seconds - 5).max(1);
+    [
+        ("DEVSERVER_NAME", env.name.to_string()),
+        ("DEVSERVER_NAMESPACE", env.namespace.clone()),
+        ("DEVSERVER_GRACE_SECONDS", grace.to_string()),
+    ]
+    .into_iter()
+    .map(|(name, value)| EnvVar {
+        name: name.to_owned(),
+        value: Some(value),
+        value_from: None,
+    })
+    .collect()
+}
+
+fn port(name: &str, number: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}
+
+fn probe(period_seconds: i32, failure_threshold: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some("/healthz".to_owned()),
+            port: IntOrString::String("health".to_owned()),
+            scheme: Some("HTTP".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period_seconds),
+        failure_threshold: Some(failure_threshold),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}
+
+fn copies_tools(env: &Environment) -> bool {
+    env.tools.delivery == ToolsDelivery::InitContainer
+}
+
+fn copy_container(env: &Environment) -> Container {
+    let words = ["/bin/devserver-agent", "copy", "/", "/target"];
+    Container {
+        name: TOOLS_VOLUME.to_owned(),
+        image: Some(env.tools.image.clone()),
+        image_pull_policy: env.image_pull_policy.clone(),
+        command: Some(words.into_iter().map(str::to_owned).collect()),
+        volume_mounts: Some(vec![mount(TOOLS_VOLUME, "/target", false)]),
+        ..Container::default()
+    }
+}
+
+fn mounts(env: &Environment) -> Vec<VolumeMount> {
+    let mut mounts = vec![
+        mount(HOME_VOLUME, group::HOME, false),
+        mount(TOOLS_VOLUME, group::TOOLS, true),
+        mount(HOST_KEYS_VOLUME, "/etc/devserver/host-keys", true),
+        mount(
+            AUTHORIZED_KEYS_VOLUME,
+            "/etc/devserver/authorized-keys",
+            true,
+        ),
+        mount(SSHD_VOLUME, "/etc/devserver/sshd", true),
+    ];
+    mounts.extend(
+        env.shared_claim
+            .as_ref()
+            .map(|_| mount(SHARED_VOLUME, group::SHARED, false)),
+    );
+    mounts
+}
+
+fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: volume.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    }
+}
+
+fn volumes(env: &Environment) -> Vec<Volume> {
+    let volume = |name: &str| Volume {
+        name: name.to_owned(),
+        ..Volume::default()
+    };
+    let secret = |name: String, mode| SecretVolumeSource {
+        secret_name: Some(name),
+        default_mode: Some(mode),
+        ..SecretVolumeSource::default()
+    };
+    let mut volumes = vec![
+        tools_volume(env),
+        Volume {
+            secret: Some(secret(env.name.host_keys(), 0o400)),
+            ..volume(HOST_KEYS_VOLUME)
+        },
+        Volume {
+            secret: Some(secret(env.name.authorized_keys(), 0o400)),
+            ..volume(AUTHORIZED_KEYS_VOLUME)
+        },
+        Volume {
+            config_map: Some(ConfigMapVolumeSource {
+                name: env.name.sshd_config(),
+                default_mode: Some(0o444),
+                ..ConfigMapVolumeSource::default()
+            }),
+            ..volume(SSHD_VOLUME)
+        },
+    ];
+    volumes.extend(env.shared_claim.as_ref().map(|claim| Volume {
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: claim.clone(),
+            ..PersistentVolumeClaimVolumeSource::default()
+        }),
+        ..volume(SHARED_VOLUME)
+    }));
+    volumes
+}
+
+fn tools_volume(env: &Environment) -> Volume {
+    let mut volume = Volume {
+        name: TOOLS_VOLUME.to_owned(),
+        ..Volume::default()
+    };
+    if copies_tools(env) {
+        volume.empty_dir = Some(EmptyDirVolumeSource::default());
+    } else {
+        volume.image = Some(ImageVolumeSource {
+            reference: Some(env.tools.image.clone()),
+            pull_policy: env.image_pull_policy.clone(),
+        });
+    }
+    volume
+}
+
+fn non_empty<V: Clone>(map: &BTreeMap<String, V>) -> Option<BTreeMap<String, V>> {
+    (!map.is_empty()).then(|| map.clone())
+}

@@ -1,0 +1,31 @@
+//! Decisions, pure. No runtime, no client, no clock, no randomness: everything is an argument.
+//!
+//! ```text
+//! DevServer ─┐
+//! References ├─► resolve ─► Environment ─► desired ─► [Object] ─► diff (against what was seen) ─► what to write
+//! Platform ──┘      │                                                Observed, now ─► status ─► what to tell
+//!                   └─► Invalid (field, reason, remedy)              created, now ─► due ────► when to act
+//! ```
+
+pub mod desired;
+pub mod diff;
+pub mod due;
+pub mod environment;
+pub mod invalid;
+pub mod object;
+pub mod observed;
+pub mod platform;
+pub mod references;
+pub mod resolve;
+pub mod status;
+
+pub use desired::desired;
+pub use due::{Due, due};
+pub use environment::Environment;
+pub use invalid::Invalid;
+pub use object::{Kind, Object};
+pub use observed::{Observed, Problem};
+pub use platform::Platform;
+pub use references::References;
+pub use resolve::resolve;
+pub use status::status;

@@ -1,0 +1,117 @@
+//! Everything the operator makes: a closed list, in the order it is applied.
+
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
+};
+use kube::core::ObjectMeta;
+use serde_json::Value;
+
+/// An object as it should be: only the fields we mean.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    /// Identity of the pod, without rights.
+    ServiceAccount(Box<ServiceAccount>),
+    /// Public keys that may log in.
+    Secret(Box<Secret>),
+    /// Configuration of the SSH daemon.
+    ConfigMap(Box<ConfigMap>),
+    /// Headless or SSH Service.
+    Service(Box<Service>),
+    /// The workload.
+    StatefulSet(Box<StatefulSet>),
+    /// The size of a home that grows. Never created here, and never ours to delete.
+    HomeClaim(Box<PersistentVolumeClaim>),
+}
+
+/// Kind of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names are those of Kubernetes")]
+pub enum Kind {
+    ServiceAccount,
+    Secret,
+    ConfigMap,
+    Service,
+    StatefulSet,
+    PersistentVolumeClaim,
+}
+
+impl Kind {
+    /// Kinds the operator owns and keeps as they should be.
+    pub const OWNED: [Self; 5] = [
+        Self::ServiceAccount,
+        Self::Secret,
+        Self::ConfigMap,
+        Self::Service,
+        Self::StatefulSet,
+    ];
+
+    /// The word in `kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+            Self::Service => "Service",
+            Self::StatefulSet => "StatefulSet",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+        }
+    }
+}
+
+impl Object {
+    /// Kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::ServiceAccount(_) => Kind::ServiceAccount,
+            Self::Secret(_) => Kind::Secret,
+            Self::ConfigMap(_) => Kind::ConfigMap,
+            Self::Service(_) => Kind::Service,
+            Self::StatefulSet(_) => Kind::StatefulSet,
+            Self::HomeClaim(_) => Kind::PersistentVolumeClaim,
+        }
+    }
+
+    /// Name.
+    pub fn name(&self) -> &str {
+        self.metadata().name.as_deref().unwrap_or_default()
+    }
+
+    /// Metadata.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::ServiceAccount(o) => &o.metadata,
+            Self::Secret(o) => &o.metadata,
+            Self::ConfigMap(o) => &o.metadata,
+            Self::Service(o) => &o.metadata,
+            Self::StatefulSet(o) => &o.metadata,
+            Self::HomeClaim(o) => &o.metadata,
+        }
+    }
+
+    /// Metadata, to be completed.
+    pub(crate) fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Self::ServiceAccount(o) => &mut o.metadata,
+            Self::Secret(o) => &mut o.metadata,
+            Self::ConfigMap(o) => &mut o.metadata,
+            Self::Service(o) => &mut o.metadata,
+            Self::StatefulSet(o) => &mut o.metadata,
+            Self::HomeClaim(o) => &mut o.metadata,
+        }
+    }
+
+    /// The JSON that is sent, with `apiVersion` and `kind`.
+    pub fn to_value(&self) -> Value {
+        let value = match self {
+            Self::ServiceAccount(o) => serde_json::to_value(o),
+            Self::Secret(o) => serde_json::to_value(o),
+            Self::ConfigMap(o) => serde_json::to_value(o),
+            Self::Service(o) => serde_json::to_value(o),
+            Self::StatefulSet(o) => serde_json::to_value(o),
+            Self::HomeClaim(o) => serde_json::to_value(o),
+        };
+        // Maps with string keys and finite numbers only: this cannot fail.
+        value.unwrap_or(Value::Null)
+    }
+}

@@ -1,0 +1,68 @@
+//! What was seen, reduced to what is used.
+
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Pod, Service},
+};
+
+/// What was seen of one environment.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Public host keys, from the Secret.
+    pub host_keys: Vec<String>,
+    /// The StatefulSet, when it is ours.
+    pub workload: Option<StatefulSet>,
+    /// Its pod, when it is ours.
+    pub pod: Option<Pod>,
+    /// The SSH Service, when it is ours.
+    pub ssh_service: Option<Service>,
+    /// Why the StatefulSet controller could not create the pod, in its words.
+    pub create_failure: Option<String>,
+    /// Why a write of ours did not succeed.
+    pub problem: Option<Problem>,
+}
+
+/// Why a write of ours did not succeed, in a form for the condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// CamelCase word.
+    pub reason: &'static str,
+    /// Sentence that says what and what to do.
+    pub message: String,
+}
+
+impl Problem {
+    /// An object of a name we need is not ours; it is never touched.
+    pub fn name_taken(kind: &str, name: &str) -> Self {
+        Self {
+            reason: "NameTaken",
+            message: format!(
+                "a {kind} {name:?} exists already and does not belong to this DevServer; \
+                 rename or remove it, or choose another name for the DevServer"
+            ),
+        }
+    }
+
+    /// An object of a deleted DevServer of the same name has not been collected yet.
+    pub fn waiting_for_collection(kind: &str, name: &str) -> Self {
+        Self {
+            reason: "WaitingForGarbageCollection",
+            message: format!(
+                "the {kind} {name:?} of a deleted DevServer of the same name is still being removed"
+            ),
+        }
+    }
+
+    /// The API server refused an object for good.
+    pub fn refused(kind: &str, name: &str, why: &str) -> Self {
+        let reason = if why.contains("exceeded quota") {
+            "QuotaExceeded"
+        } else {
+            "WriteRefused"
+        };
+        Self {
+            reason,
+            message: format!("the API server refused the {kind} {name:?}: {why}"),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The devserver operator.
+#[derive(Debug, Parser)]
+#[command(name = "devserver-operator", version, about)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controllers until SIGTERM.
+    Run(Options),
+}
+
+/// How to run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Configuration file (YAML). Absent: the defaults. A mistake in it stops the operator.
+    #[arg(long, env = "DEVSERVER_OPERATOR_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Look after DevServers of this namespace only. Absent: of all.
+    #[arg(long)]
+    pub watch_namespace: Option<String>,
+    /// Namespace of the Lease by which replicas agree who works.
+    #[arg(long, env = "POD_NAMESPACE", default_value = devserver_api::group::PLATFORM_NAMESPACE)]
+    pub lease_namespace: String,
+    /// Name of this replica in the Lease.
+    #[arg(long, env = "POD_NAME")]
+    pub identity: Option<String>,
+    /// Work only while holding the Lease.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    pub leader_elect: bool,
+    /// Address of /healthz, /readyz and /metrics.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// Seconds after which each DevServer is looked at again though nothing was seen to change (spread by 20 %).
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub resync: u64,
+    /// Form of the log lines.
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Text,
+}

@@ -1,0 +1,43 @@
+//! What every look at a DevServer needs.
+
+use std::{sync::Arc, time::Duration};
+
+use devserver_core::Platform;
+use kube::{
+    Client,
+    runtime::events::{Recorder, Reporter},
+};
+
+use crate::{
+    backoff::Backoff, caches::Caches, lease::Leadership, metrics::Metrics, written::Written,
+};
+
+/// What every look at a DevServer needs.
+pub struct Context {
+    /// Connection to the API server.
+    pub client: Client,
+    /// Configuration.
+    pub platform: Platform,
+    /// What the watches have seen.
+    pub caches: Caches,
+    /// What was written and may not have been seen yet. Shared with the watches.
+    pub written: Arc<Written>,
+    /// Whether this process may write.
+    pub leadership: Leadership,
+    /// Failures in a row, per DevServer.
+    pub backoff: Backoff,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Events for people.
+    pub recorder: Recorder,
+    /// Time between two looks when nothing is seen to change.
+    pub resync: Duration,
+}
+
+/// Who reports events.
+pub fn reporter(identity: &str) -> Reporter {
+    Reporter {
+        controller: devserver_api::group::FIELD_MANAGER.to_owned(),
+        instance: Some(identity.to_owned()),
+    }
+}

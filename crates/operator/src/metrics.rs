@@ -1,0 +1,99 @@
+//! Counters, in Prometheus' naming; every label has few values.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Write {
+    verb: &'static str,
+    kind: &'static str,
+}
+
+/// All counters of the operator.
+pub struct Metrics {
+    registry: Registry,
+    looks: Family<Outcome, Counter>,
+    seconds: Histogram,
+    writes: Family<Write, Counter>,
+    unreadable: Counter,
+    leader: Gauge,
+}
+
+impl Metrics {
+    /// Names and registers them.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("devserver_operator");
+        let looks = Family::<Outcome, Counter>::default();
+        let seconds = Histogram::new(exponential_buckets(0.001, 2.0, 14));
+        let writes = Family::<Write, Counter>::default();
+        let (unreadable, leader) = (Counter::default(), Gauge::default());
+        registry.register(
+            "reconciles",
+            "Looks at a DevServer, by how they ended",
+            looks.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile",
+            "Time of a look at a DevServer",
+            Unit::Seconds,
+            seconds.clone(),
+        );
+        registry.register("writes", "Writes to the API server", writes.clone());
+        registry.register(
+            "unreadable_objects",
+            "Custom resources that could not be read",
+            unreadable.clone(),
+        );
+        registry.register("leader", "1 while this replica works", leader.clone());
+        Self {
+            registry,
+            looks,
+            seconds,
+            writes,
+            unreadable,
+            leader,
+        }
+    }
+
+    /// A look ended; `outcome` is `ok` or an error's category.
+    pub fn looked(&self, outcome: &'static str, took: std::time::Duration) {
+        self.looks.get_or_create(&Outcome { outcome }).inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Something was written.
+    pub fn wrote(&self, verb: &'static str, kind: &'static str) {
+        self.writes.get_or_create(&Write { verb, kind }).inc();
+    }
+
+    /// A custom resource could not be read.
+    pub fn unreadable(&self) {
+        self.unreadable.inc();
+    }
+
+    /// Whether this replica works.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// OpenMetrics text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,182 @@
+//! Puts the parts together and keeps them together: if one ends, the process ends.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use devserver_api::DevServer;
+use devserver_core::Platform;
+use futures::{StreamExt, stream};
+use kube::{
+    Client,
+    runtime::{applier, controller, events::Recorder, reflector::ObjectRef},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    task::JoinSet,
+};
+
+use crate::{
+    args::Options,
+    backoff::Backoff,
+    caches::Watches,
+    context::{Context, reporter},
+    health::{self, Pages},
+    lease::{Elector, Leadership},
+    metrics::Metrics,
+    server,
+    written::Written,
+};
+
+/// DevServers that wait to be looked at; a watch that is faster than the looks waits.
+const QUEUE: usize = 4096;
+/// Name of the Lease.
+const LEASE: &str = "devserver-operator";
+
+/// What the parts share from the start of the process.
+struct Process {
+    options: Options,
+    platform: Platform,
+    client: Client,
+    identity: String,
+    metrics: Arc<Metrics>,
+    ready: Arc<AtomicBool>,
+}
+
+/// Runs until SIGTERM or until a part ends.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let process = Process {
+        platform: platform(&options)?,
+        client: Client::try_default()
+            .await
+            .context("failed to find a cluster to work for")?,
+        identity: options
+            .identity
+            .clone()
+            .unwrap_or_else(|| format!("pid-{}", std::process::id())),
+        metrics: Arc::new(Metrics::new()),
+        // A replica that waits for the Lease does its part.
+        ready: Arc::new(AtomicBool::new(options.leader_elect)),
+        options,
+    };
+    let pages = Pages {
+        ready: process.ready.clone(),
+        metrics: process.metrics.clone(),
+    };
+    let mut pages = tokio::spawn(health::serve(process.options.listen, pages));
+    let mut stop = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
+    let mut elector = process.options.leader_elect.then(|| {
+        let namespace = &process.options.lease_namespace;
+        Elector::new(process.client.clone(), namespace, LEASE, &process.identity)
+    });
+    let result = tokio::select! {
+        ended = process.lead(elector.as_mut()) => ended,
+        served = &mut pages => match served {
+            Ok(Err(error)) => Err(error),
+            _ => bail!("the health server ended"),
+        },
+        _ = stop.recv() => { tracing::info!("SIGTERM: ends"); Ok(()) }
+        _ = interrupt.recv() => { tracing::info!("SIGINT: ends"); Ok(()) }
+    };
+    if let (Ok(()), Some(elector)) = (&result, &mut elector) {
+        elector.release().await;
+    }
+    result
+}
+
+impl Process {
+    /// Waits for the Lease, works while holding it, and ends when it is lost: another replica works by then.
+    async fn lead(&self, mut elector: Option<&mut Elector>) -> anyhow::Result<()> {
+        let leadership = match &mut elector {
+            Some(elector) => {
+                tracing::info!(identity = self.identity, "waits for the lease");
+                elector.acquire().await;
+                tracing::info!(identity = self.identity, "holds the lease");
+                elector.leadership()
+            }
+            None => Leadership::always(),
+        };
+        self.metrics.leads(true);
+        self.ready.store(false, Ordering::Relaxed);
+        let lost = async {
+            match elector {
+                Some(elector) => elector.hold().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = self.control(leadership) => ended,
+            // No draining: not one more write.
+            () = lost => bail!("the lease is lost"),
+        }
+    }
+
+    async fn control(&self, leadership: Leadership) -> anyhow::Result<()> {
+        let (queue, waiting) = mpsc::channel::<ObjectRef<DevServer>>(QUEUE);
+        let written = Arc::new(Written::default());
+        let watches = Watches::new(
+            self.client.clone(),
+            self.options.watch_namespace.clone(),
+            queue,
+            written.clone(),
+            self.metrics.clone(),
+        );
+        // The first lists wake everybody; who does not fit into the queue waits in its watch, behind the filled cache.
+        let waiting = stream::unfold(waiting, |mut waiting| async {
+            let next = waiting.recv().await?;
+            Some((Ok::<_, std::convert::Infallible>(next), waiting))
+        });
+        let (caches, tasks) = watches.start().await?;
+        self.ready.store(true, Ordering::Relaxed);
+        tracing::info!(devservers = caches.servers.len(), "caches are filled");
+        let servers = caches.servers.clone();
+        let context = Arc::new(Context {
+            client: self.client.clone(),
+            platform: self.platform.clone(),
+            caches,
+            written,
+            leadership,
+            backoff: Backoff::default(),
+            metrics: self.metrics.clone(),
+            recorder: Recorder::new(self.client.clone(), reporter(&self.identity)),
+            resync: Duration::from_secs(self.options.resync),
+        });
+        let looks = applier(
+            |server, context| Box::pin(server::reconcile(server, context)),
+            server::on_error,
+            context,
+            servers,
+            waiting,
+            controller::Config::default().concurrency(self.platform.concurrency),
+        )
+        .for_each(|_| std::future::ready(()));
+        tokio::select! {
+            () = looks => bail!("the work queue ended"),
+            what = first_to_end(tasks) => bail!("the watch of {what} ended"),
+        }
+    }
+}
+
+fn platform(options: &Options) -> anyhow::Result<Platform> {
+    let text = match &options.config {
+        None => String::new(),
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("failed to read the configuration {}", path.display()))?,
+    };
+    Ok(Platform::parse(&text)?)
+}
+
+async fn first_to_end(mut tasks: JoinSet<&'static str>) -> String {
+    match tasks.join_next().await {
+        Some(Ok(what)) => what.to_owned(),
+        Some(Err(error)) => error.to_string(),
+        None => "nothing".to_owned(),
+    }
+}

@@ -1,0 +1,90 @@
+//! Tells what was seen: status and an event, only when they say something new.
+
+use devserver_api::{DevServer, DevServerStatus, Phase, condition, group};
+use devserver_core::{Environment, Invalid, Observed, status};
+use jiff::Timestamp;
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::events::{Event, EventType},
+};
+use serde_json::json;
+
+use crate::{
+    context::Context,
+    error::{Error, bounded},
+};
+
+/// Writes the status when it differs from the one that was read a moment ago.
+pub async fn report(
+    ctx: &Context,
+    api: &Api<DevServer>,
+    server: &DevServer,
+    outcome: &Result<Environment, Invalid>,
+    seen: &Observed,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let new = status(server, outcome, seen, &ctx.platform, now);
+    if server.status.as_ref() == Some(&new) {
+        return Ok(());
+    }
+    ctx.leadership.check()?;
+    let patch = json!({
+        "apiVersion": group::API_VERSION,
+        "kind": "DevServer",
+        // With the UID: the status of a DevServer made again under the name is not ours to write.
+        "metadata": { "name": server.name_any(), "uid": server.metadata.uid },
+        "status": new,
+    });
+    let params = PatchParams::apply(group::FIELD_MANAGER).force();
+    let (name, patch) = (server.name_any(), Patch::Apply(&patch));
+    match bounded("write the status", api.patch_status(&name, &params, &patch)).await {
+        Ok(_) => {}
+        // Deleted meanwhile: nobody is left to tell.
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    ctx.metrics.wrote("apply", "DevServerStatus");
+    announce(ctx, server, &new).await;
+    Ok(())
+}
+
+async fn announce(ctx: &Context, server: &DevServer, new: &DevServerStatus) {
+    let reason = |status: &DevServerStatus, type_| {
+        condition::find(&status.conditions, type_)
+            .map(|c| c.reason.clone())
+            .unwrap_or_default()
+    };
+    let before = server.status.clone().unwrap_or_default();
+    let same = [condition::READY, condition::VALID]
+        .iter()
+        .all(|type_| reason(&before, type_) == reason(new, type_));
+    if same {
+        return;
+    }
+    let invalid =
+        condition::find(&new.conditions, condition::VALID).is_some_and(|c| c.status == "False");
+    let troubled = invalid || matches!(new.phase, Some(Phase::Failed | Phase::Pending));
+    let event = Event {
+        type_: if troubled {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: reason(
+            new,
+            if invalid {
+                condition::VALID
+            } else {
+                condition::READY
+            },
+        ),
+        note: new.message.clone().map(|m| m.chars().take(1000).collect()),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    // An event is a courtesy: the status says the same.
+    if let Err(error) = ctx.recorder.publish(&event, &server.object_ref(&())).await {
+        tracing::warn!(error = %error, "failed to record an event");
+    }
+}
