@@ -1,0 +1,67 @@
+//! The small static program inside every environment: first process of the container, health
+//! endpoint, source of the authorized keys for sshd, and copier of the tools image.
+//!
+//! It must run in any image, so it needs no library, no shell and no file but `/proc`.
+
+mod args;
+mod copy;
+mod health;
+mod http;
+mod init;
+mod keys;
+mod ladder;
+mod login_user;
+mod notice;
+mod processes;
+mod procfs;
+mod settings;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use args::Command;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    let command = match args::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("devserver-agent: {error}\n{}", args::USAGE);
+            return ExitCode::from(args::EXIT_USAGE);
+        }
+    };
+    match run(command) {
+        Ok(code) => code,
+        Err(error) => {
+            let text = format!("devserver-agent: {error:#}");
+            eprintln!("{text}");
+            notice::write_termination_log(&text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Init { program, arguments } => {
+            let settings = Settings::from_environment()?;
+            Ok(ExitCode::from(init::run(&program, &arguments, &settings)?))
+        }
+        Command::AsLoginUser { program, arguments } => {
+            Err(login_user::run(&program, &arguments)).context("failed to act as the login user")
+        }
+        Command::AuthorizedKeys { user } => {
+            keys::print(&user).context("failed to print the authorized keys")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Copy { from, to } => {
+            let copied = copy::tree(&from, &to)?;
+            eprintln!("devserver-agent: copied {copied} files to {}", to.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Version => {
+            println!("devserver-agent {}", env!("CARGO_PKG_VERSION"));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the pod's author sets for the first process, by environment variables.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::str::FromStr;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// The settings of `devserver-agent init`.
+#[derive(Debug)]
+pub struct Settings {
+    /// Time for processes to end by themselves (`DEVSERVER_GRACE_SECONDS`).
+    pub grace: Duration,
+    /// The port sshd listens on (`DEVSERVER_SSH_PORT`).
+    pub ssh_port: u16,
+}
+
+/// A setting that is not a number in range.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("failed to read {name}={value:?}: not a whole number in range")]
+pub struct Error {
+    name: &'static str,
+    value: OsString,
+}
+
+impl Settings {
+    /// Reads the settings, each with its default.
+    pub fn from_environment() -> Result<Self, Error> {
+        let grace = env::var_os("DEVSERVER_GRACE_SECONDS");
+        let ssh_port = env::var_os("DEVSERVER_SSH_PORT");
+        Ok(Self {
+            grace: number("DEVSERVER_GRACE_SECONDS", grace.as_deref(), 20)
+                .map(|seconds: u32| Duration::from_secs(seconds.into()))?,
+            ssh_port: number("DEVSERVER_SSH_PORT", ssh_port.as_deref(), 22)?,
+        })
+    }
+}
+
+fn number<N: FromStr>(name: &'static str, value: Option<&OsStr>, default: N) -> Result<N, Error> {
+    let Some(value) = value else {
+        return Ok(default);
+    };
+    let parsed = value.to_str().and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| Error {
+        name,
+        value: value.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unset_variable_gives_the_default() {
+        assert_eq!(number("X", None, 20u32), Ok(20));
+    }
+
+    #[test]
+    fn set_variable_counts_and_rubbish_is_refused() {
+        assert_eq!(number("X", Some(OsStr::new("2222")), 22u16), Ok(2222));
+        for value in ["", "-1", "5s", "65536"] {
+            assert!(
+                number("X", Some(OsStr::new(value)), 22u16).is_err(),
+                "{value}"
+            );
+        }
+    }
+}

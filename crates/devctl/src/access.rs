@@ -1,0 +1,164 @@
+//! The ssh files of one DevServer on this machine: written, found, removed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use devserver_api::DevServer;
+use kube::ResourceExt as _;
+
+use crate::{
+    exit::Exit,
+    failure::{Failure, Outcome},
+    files, keys,
+    known_hosts::{self, NoHostKeys},
+    kube::Place,
+    ssh_config::{Entry, Target, Unsafe, session_file},
+};
+
+/// What was written, and how to use it.
+#[derive(Debug)]
+pub struct Access {
+    /// Which DevServer.
+    pub target: Target,
+    /// For `ssh -F`.
+    pub session: PathBuf,
+}
+
+/// The DevServer as the client knows it, its names checked.
+pub fn target(place: &Place, server: &DevServer) -> Outcome<Target> {
+    let uid = server.uid().unwrap_or_default();
+    // The namespace asked for, not the one in the answer: only the first was the user's choice.
+    Target::new(&place.context, &place.namespace, &server.name_any(), &uid).map_err(|e| refused(&e))
+}
+
+/// Writes the files, from the host keys in the status.
+pub fn write(place: &Place, server: &DevServer) -> Outcome<Access> {
+    let target = target(place, server)?;
+    let paths = Paths::of(&files::ssh_dir()?, &target.stem());
+    let host_keys = server
+        .status
+        .as_ref()
+        .and_then(|s| s.ssh.as_ref())
+        .map_or(&[][..], |s| &s.host_keys);
+    let known = known_hosts::render(&target.host_key_alias(), host_keys)
+        .map_err(|e| no_host_keys(server, &e))?;
+    let devctl = program()?;
+    let kubeconfig = match &place.kubeconfig {
+        Some(list) => Some(
+            list.to_str()
+                .ok_or_else(|| refused(&Unsafe::Value(list.to_string_lossy().into_owned())))?,
+        ),
+        None => None,
+    };
+    let identity = keys::identity_for(server, &files::user_ssh_dir()?);
+    let entry = Entry {
+        target: &target,
+        devctl: &devctl,
+        kubeconfig,
+        is_default_namespace: place.namespace == place.default_namespace,
+        identity: identity.as_deref(),
+        known_hosts: &paths.known_hosts,
+    };
+    let config = entry.render().map_err(|e| refused(&e))?;
+    let session = session_file(&paths.config).map_err(|e| refused(&e))?;
+    // The keys first: a configuration without them could only fail.
+    write_changed(&paths.known_hosts, &known)?;
+    write_changed(&paths.config, &config)?;
+    write_changed(&paths.session, &session)?;
+    Ok(Access {
+        target,
+        session: paths.session,
+    })
+}
+
+/// Removes the files of a name, whatever DevServer they were of. `true` when there were some.
+pub fn remove(place: &Place, name: &str) -> Outcome<bool> {
+    // The UID is in no file name, so any will do.
+    let target =
+        Target::new(&place.context, &place.namespace, name, "0").map_err(|e| refused(&e))?;
+    Paths::of(&files::ssh_dir()?, &target.stem()).remove()
+}
+
+/// Removes the files of this context and namespace whose DevServer is not in `live`.
+pub fn remove_others(place: &Place, live: &[String]) -> Outcome<Vec<String>> {
+    let dir = files::ssh_dir()?;
+    // A name of which only the end is unknown.
+    let any = Target::new(&place.context, &place.namespace, "x", "0")
+        .map_err(|e| refused(&e))?
+        .stem();
+    let prefix = any.strip_suffix('x').unwrap_or(&any);
+    let mut removed = Vec::new();
+    for entry in fs::read_dir(&dir)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+    {
+        let file = entry.file_name();
+        let stem = file.to_str().and_then(|f| f.strip_suffix(".config"));
+        let Some(name) = stem.and_then(|s| s.strip_prefix(prefix)) else {
+            continue;
+        };
+        if !live.iter().any(|l| l == name)
+            && Paths::of(&dir, &format!("{prefix}{name}")).remove()?
+        {
+            removed.push(name.to_owned());
+        }
+    }
+    removed.sort();
+    Ok(removed)
+}
+
+struct Paths {
+    config: PathBuf,
+    session: PathBuf,
+    known_hosts: PathBuf,
+}
+
+impl Paths {
+    fn of(dir: &Path, stem: &str) -> Self {
+        let file = |end: &str| dir.join(format!("{stem}.{end}"));
+        Self {
+            config: file("config"),
+            session: file("session"),
+            known_hosts: file("known_hosts"),
+        }
+    }
+
+    fn remove(&self) -> Outcome<bool> {
+        let config = files::remove(&self.config)?;
+        files::remove(&self.session)?;
+        files::remove(&self.known_hosts)?;
+        Ok(config)
+    }
+}
+
+/// Leaves a file alone that already says so; many logins at once need not replace it each time.
+fn write_changed(path: &Path, content: &str) -> Outcome {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
+    if !is_link && fs::read_to_string(path).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    files::write_private(path, content)
+}
+
+fn program() -> Outcome<String> {
+    let path = std::env::current_exe()
+        .map_err(|e| Failure::io("failed to find the path of devctl", &e))?;
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| refused(&Unsafe::Value(path.to_string_lossy().into_owned())))
+}
+
+fn refused(error: &Unsafe) -> Failure {
+    Failure::new(Exit::Error, "failed to write the ssh configuration")
+        .because(error)
+        .remedy("choose a name, context or folder without such characters")
+}
+
+fn no_host_keys(server: &DevServer, error: &NoHostKeys) -> Failure {
+    Failure::new(Exit::Error, format!("the host keys of DevServer '{}' cannot be checked", server.name_any()))
+        .because(error)
+        .remedy("devctl never connects to a host it cannot verify; wait until the DevServer is Running, or ask an administrator whether the operator runs")
+}

@@ -1,0 +1,380 @@
+//! The command line.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCandidates;
+use devserver_api::{Expose, names::ServerName};
+
+use crate::{
+    complete, exit,
+    failure::{Failure, Outcome},
+    output::{self, Format},
+};
+
+/// Name of a DevServer when none is given.
+pub const DEFAULT_NAME: &str = "dev";
+
+/// Development environments on Kubernetes: create one, and ssh into it.
+#[derive(Parser, Debug)]
+#[command(name = "devctl", version, after_help = exit::HELP, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where and how; these may stand before or after the command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Global {
+    /// Namespace; default: the one of the context
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// Context of the kubeconfig; default: its current one
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Kubeconfig file, or several separated by ':'
+    #[arg(
+        long,
+        global = true,
+        env = "KUBECONFIG",
+        value_name = "FILE",
+        hide_env_values = true
+    )]
+    pub kubeconfig: Option<OsString>,
+    /// No colors; also with NO_COLOR set or when not on a terminal
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Say what is done, on standard error
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+impl Global {
+    /// Says a detail when asked to be verbose.
+    pub fn detail(&self, text: std::fmt::Arguments<'_>) {
+        if self.verbose {
+            output::note(&text.to_string());
+        }
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Create a DevServer
+    Create(Box<Create>),
+    /// List DevServers
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Show one DevServer: spec, status, events, how to reach it
+    Describe(Describe),
+    /// Delete a DevServer; its home stays unless its spec says otherwise
+    Delete(Delete),
+    /// Open a shell in a DevServer, or run a command there
+    #[command(
+        after_help = "Examples:\n  devctl ssh my-dev-server\n  devctl ssh my-dev-server -- make test\n  devctl ssh my-dev-server -L 8080:localhost:8080\n\nOptions of devctl stand before the name; what follows the name is for ssh."
+    )]
+    Ssh(Ssh),
+    /// Connect standard input and output to the ssh port of a DevServer
+    #[command(hide = true)]
+    SshProxy(SshProxy),
+    /// Stop a DevServer and keep its home
+    Suspend(Named),
+    /// Start a suspended DevServer again
+    Resume(Resume),
+    /// List flavors (sizes)
+    Flavors(Output),
+    /// Print the objects a DevServer becomes, without a cluster
+    Render(Render),
+    /// Settings of this machine
+    #[command(subcommand)]
+    Config(Config),
+    /// Print the completion script of a shell
+    Completion {
+        /// Shell
+        shell: Shell,
+    },
+    /// Print the version
+    Version,
+}
+
+/// Which DevServer.
+#[derive(Args, Debug)]
+pub struct Named {
+    /// Name of the DevServer [default: dev]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::servers))]
+    pub positional: Option<String>,
+    /// The same as NAME
+    #[arg(long = "name", value_name = "NAME", hide = true)]
+    pub option: Option<String>,
+}
+
+impl Named {
+    /// The one name; two different ones are an error.
+    pub fn name(&self) -> Outcome<&str> {
+        match (self.positional.as_deref(), self.option.as_deref()) {
+            (Some(a), Some(b)) if a != b => Err(Failure::usage(format!(
+                "two names are given: '{a}' and '{b}'"
+            ))
+            .remedy("give one")),
+            (Some(name), _) | (None, Some(name)) => check_name(name),
+            (None, None) => Ok(DEFAULT_NAME),
+        }
+    }
+}
+
+/// A name that no DevServer can have is told at once; it must not become part of an address or of a file name.
+pub fn check_name(name: &str) -> Outcome<&str> {
+    match ServerName::parse(name) {
+        Ok(_) => Ok(name),
+        Err(e) => Err(Failure::usage(format!("the name '{name}' {e}"))),
+    }
+}
+
+/// Form of the output.
+#[derive(Args, Debug)]
+pub struct Output {
+    /// Form of the output
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub output: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct Create {
+    #[command(flatten)]
+    pub named: Named,
+    /// Who it belongs to, such as user@example.com
+    #[arg(long)]
+    pub owner: Option<String>,
+    /// Flavor (size); default: the one marked as the default
+    #[arg(long, add = ArgValueCandidates::new(complete::flavors))]
+    pub flavor: Option<String>,
+    /// Container image, such as ubuntu:22.04
+    #[arg(long)]
+    pub image: Option<String>,
+    /// Time to live, such as 8h or 1h30m; default: the platform's
+    #[arg(long, visible_alias = "time", value_name = "DURATION")]
+    pub ttl: Option<String>,
+    /// Public key that may log in; may be repeated; default: the first of ~/.ssh/id_{ed25519,ecdsa,ecdsa_sk,ed25519_sk,rsa}.pub
+    #[arg(long, value_name = "FILE")]
+    pub ssh_public_key_file: Vec<PathBuf>,
+    /// Size of the home volume, such as 20Gi
+    #[arg(long, value_name = "SIZE")]
+    pub home_size: Option<String>,
+    /// StorageClass of the home volume
+    #[arg(long, value_name = "NAME")]
+    pub storage_class: Option<String>,
+    /// Existing PersistentVolumeClaim to mount at /shared
+    #[arg(long, value_name = "NAME")]
+    pub shared_volume_claim: Option<String>,
+    /// How the SSH Service is exposed
+    #[arg(long)]
+    pub expose: Option<ExposeArg>,
+    #[command(flatten)]
+    pub wait: Wait,
+    /// Only say what would be created: `client` asks no cluster, `server` has the API server check it
+    #[arg(long, value_name = "WHERE")]
+    pub dry_run: Option<DryRun>,
+    /// Print the object in this form
+    #[arg(short, long, value_name = "FORM", value_parser = ["json", "yaml", "name"])]
+    pub output: Option<String>,
+}
+
+/// Whether to wait for the result.
+#[derive(Args, Debug)]
+pub struct Wait {
+    /// Wait until it is done
+    #[arg(long)]
+    pub wait: bool,
+    /// Longest wait, such as 90s or 5m
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+#[derive(Args, Debug)]
+pub struct List {
+    /// Of all namespaces
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Args, Debug)]
+pub struct Describe {
+    #[command(flatten)]
+    pub named: Named,
+    /// Print the object instead
+    #[arg(short, long, value_name = "FORM", value_parser = ["json", "yaml", "name"])]
+    pub output: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Delete {
+    #[command(flatten)]
+    pub named: Named,
+    /// Do not ask
+    #[arg(short, long, visible_alias = "assume-yes")]
+    pub yes: bool,
+    #[command(flatten)]
+    pub wait: Wait,
+}
+
+#[derive(Args, Debug)]
+pub struct Resume {
+    #[command(flatten)]
+    pub named: Named,
+    #[command(flatten)]
+    pub wait: Wait,
+}
+
+#[derive(Args, Debug)]
+pub struct Ssh {
+    /// The same as NAME
+    #[arg(long = "name", value_name = "NAME", hide = true)]
+    pub option: Option<String>,
+    /// Longest wait for a DevServer that is still starting
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub timeout: Duration,
+    /// NAME, then options of ssh, then `--` and the command; default name: dev
+    #[arg(value_name = "NAME] [SSH OPTIONS] [-- COMMAND", trailing_var_arg = true, allow_hyphen_values = true, add = ArgValueCandidates::new(complete::servers))]
+    pub rest: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub struct SshProxy {
+    /// UID the DevServer must have
+    #[arg(long)]
+    pub uid: Option<String>,
+    /// Name of the DevServer
+    pub name: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Render {
+    /// File with DevServers, and flavors they name; `-` is standard input; may be repeated
+    #[arg(short, long = "filename", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// File with flavors; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub flavor_file: Vec<PathBuf>,
+    /// Configuration file of the operator; default: its defaults
+    #[arg(long, value_name = "FILE")]
+    pub platform_file: Option<PathBuf>,
+    /// Form of the output
+    #[arg(short, long, value_name = "FORM", default_value = "yaml", value_parser = ["json", "yaml", "name"])]
+    pub output: String,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Config {
+    /// Let plain ssh, scp, rsync and editors find DevServers: one Include line in ~/.ssh/config
+    SshInclude(SshInclude),
+    /// Write the ssh files of all DevServers of the namespace anew, and remove those of DevServers that are gone
+    SshRefresh,
+}
+
+#[derive(Args, Debug)]
+pub struct SshInclude {
+    /// What to do
+    #[arg(value_name = "ACTION", conflicts_with_all = ["enable", "disable", "print"])]
+    pub action: Option<IncludeAction>,
+    /// Add the line
+    #[arg(long, conflicts_with_all = ["disable", "print"])]
+    pub enable: bool,
+    /// Remove the line
+    #[arg(long, conflicts_with = "print")]
+    pub disable: bool,
+    /// Print the line and whether it is there (the default)
+    #[arg(long)]
+    pub print: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IncludeAction {
+    /// Add the line
+    Enable,
+    /// Remove the line
+    Disable,
+    /// Print the line
+    Print,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash
+    Bash,
+    /// Z shell
+    Zsh,
+    /// Friendly interactive shell
+    Fish,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    /// Nothing is sent
+    Client,
+    /// Checked by the API server, not kept
+    Server,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExposeArg {
+    /// A port on every node
+    #[value(name = "NodePort", alias = "nodeport")]
+    NodePort,
+    /// Inside the cluster only
+    #[value(name = "ClusterIP", alias = "clusterip")]
+    ClusterIP,
+    /// A load balancer
+    #[value(name = "LoadBalancer", alias = "loadbalancer")]
+    LoadBalancer,
+    /// No Service; `devctl ssh` still works
+    #[value(name = "None", alias = "none")]
+    None,
+}
+
+impl From<ExposeArg> for Expose {
+    fn from(arg: ExposeArg) -> Self {
+        match arg {
+            ExposeArg::NodePort => Self::NodePort,
+            ExposeArg::ClusterIP => Self::ClusterIP,
+            ExposeArg::LoadBalancer => Self::LoadBalancer,
+            ExposeArg::None => Self::None,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, devserver_api::duration::DurationError> {
+    devserver_api::duration::parse_positive(text).map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn one_name_wins_and_two_different_ones_are_refused() {
+        let named = |positional: Option<&str>, option: Option<&str>| Named {
+            positional: positional.map(str::to_owned),
+            option: option.map(str::to_owned),
+        };
+        assert_eq!(named(None, None).name().unwrap(), "dev");
+        assert_eq!(named(Some("a"), None).name().unwrap(), "a");
+        assert_eq!(named(None, Some("b")).name().unwrap(), "b");
+        assert_eq!(named(Some("a"), Some("a")).name().unwrap(), "a");
+        assert!(named(Some("../../api/v1/secrets"), None).name().is_err());
+        assert_eq!(
+            named(Some("a"), Some("b")).name().unwrap_err().exit,
+            exit::Exit::Usage
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! `devctl describe`: all there is to know about one DevServer, for people.
+
+use std::fmt::Write as _;
+
+use devserver_api::{DevServer, VolumeRetention, names::ServerName};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::{ResourceExt as _, api::ListParams};
+
+use super::{
+    create::object_name,
+    list::{age, expires, phase},
+};
+use crate::{
+    access,
+    args::{Describe, Global},
+    escape,
+    exit::Exit,
+    failure::Outcome,
+    kube::{self as cluster, Place, Session},
+    output::{self, Columns, Format, or_dash},
+    progress,
+};
+
+/// Most events to show, the newest.
+const EVENTS: usize = 12;
+
+/// Shows it.
+pub async fn run(global: &Global, args: &Describe) -> Outcome<Exit> {
+    let name = args.named.name()?;
+    let session = Session::connect(global).await?;
+    let server = session.server(name).await?;
+    match args.output.as_deref() {
+        Some("json") => output::print(&output::structured(&server, Format::Json)?)?,
+        Some("yaml") => output::print(&output::structured(&server, Format::Yaml)?)?,
+        Some(_) => output::say(&object_name(&server))?,
+        None => {
+            let now = Timestamp::now();
+            let pod = pod(global, &session, &server).await;
+            let mut text = spec(&server, now);
+            text.push_str(&status(&server, now));
+            text.push_str(&machine(pod.as_ref()));
+            text.push_str(&events(global, &session, &server, now).await);
+            text.push_str(&how_to_reach(&session.place, &server));
+            output::print(&text)?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The pod, when there is one and the user may see it.
+async fn pod(global: &Global, session: &Session, server: &DevServer) -> Option<Pod> {
+    let name = ServerName::parse(&server.name_any()).ok()?.pod();
+    match cluster::answer("failed to get the pod", session.pods().get_opt(&name)).await {
+        Ok(pod) => pod.filter(|p| progress::is_of(p, server)),
+        Err(failure) => {
+            global.detail(format_args!("{failure}"));
+            None
+        }
+    }
+}
+
+fn line(text: &mut String, title: &str, value: Option<&str>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "{:<16}{}",
+        format!("{title}:"),
+        escape::line(&or_dash(value))
+    );
+}
+
+fn spec(server: &DevServer, now: Timestamp) -> String {
+    let spec = &server.spec;
+    let flavor = server
+        .status
+        .as_ref()
+        .and_then(|s| s.flavor.as_deref())
+        .or(spec.flavor.as_deref());
+    let mut text = String::new();
+    line(&mut text, "Name", Some(&server.name_any()));
+    line(&mut text, "Namespace", server.namespace().as_deref());
+    line(&mut text, "Owner", spec.owner.as_deref());
+    line(&mut text, "Flavor", flavor);
+    line(
+        &mut text,
+        "Image",
+        spec.image
+            .as_deref()
+            .or(Some("(the flavor's or the platform's)")),
+    );
+    line(
+        &mut text,
+        "Home",
+        spec.persistent_home_size
+            .as_deref()
+            .or(Some("(the platform's default size)")),
+    );
+    if let Some(class) = &spec.storage_class_name {
+        line(&mut text, "Storage class", Some(class));
+    }
+    if let Some(claim) = &spec.shared_volume_claim_name {
+        line(&mut text, "Shared", Some(&format!("{claim} at /shared")));
+    }
+    line(
+        &mut text,
+        "Expose",
+        Some(&spec.ssh.expose.map_or_else(
+            || "(the platform's default)".to_owned(),
+            |e| format!("{e:?}"),
+        )),
+    );
+    if let Some(lifecycle) = &spec.lifecycle {
+        line(&mut text, "Time to live", lifecycle.time_to_live.as_deref());
+        let fate = match lifecycle.volume_retention.unwrap_or_default() {
+            VolumeRetention::Retain => "the home stays",
+            VolumeRetention::Delete => "the home is deleted too",
+        };
+        line(&mut text, "On deletion", Some(fate));
+    }
+    line(
+        &mut text,
+        "Age",
+        Some(&age(server.metadata.creation_timestamp.as_ref(), now)),
+    );
+    text
+}
+
+fn status(server: &DevServer, now: Timestamp) -> String {
+    let mut text = String::new();
+    line(&mut text, "Phase", Some(phase(server)));
+    let Some(status) = &server.status else {
+        line(
+            &mut text,
+            "Message",
+            Some("the operator has not looked at it yet"),
+        );
+        return text;
+    };
+    if status.observed_generation < server.metadata.generation {
+        line(
+            &mut text,
+            "Note",
+            Some("the operator has not seen the newest spec yet; what follows is older"),
+        );
+    }
+    line(&mut text, "Message", status.message.as_deref());
+    line(
+        &mut text,
+        "Expires",
+        Some(&match expires(status.expiration_time.as_ref(), now) {
+            left if status.expiration_time.is_some() => format!("in {left}"),
+            never => never,
+        }),
+    );
+    for key in status.ssh.iter().flat_map(|s| &s.host_keys) {
+        line(&mut text, "Host key", Some(key));
+    }
+    if !status.conditions.is_empty() {
+        let mut columns = Columns::new(&["  CONDITION", "STATUS", "SINCE", "REASON", "MESSAGE"]);
+        for c in &status.conditions {
+            let since = age(Some(&c.last_transition_time), now);
+            columns.row(&[
+                &format!("  {}", c.type_),
+                &c.status,
+                &since,
+                &c.reason,
+                &c.message,
+            ]);
+        }
+        text.push_str("Conditions:\n");
+        text.push_str(&columns.finish());
+    }
+    text
+}
+
+fn machine(pod: Option<&Pod>) -> String {
+    let mut text = String::new();
+    let Some(pod) = pod else { return text };
+    let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref());
+    let status = pod.status.as_ref();
+    let restarts: i32 = status
+        .iter()
+        .flat_map(|s| s.container_statuses.iter().flatten())
+        .map(|c| c.restart_count)
+        .sum();
+    line(&mut text, "Pod", Some(&pod.name_any()));
+    line(&mut text, "Node", node);
+    line(
+        &mut text,
+        "Pod phase",
+        status.and_then(|s| s.phase.as_deref()),
+    );
+    line(&mut text, "Restarts", Some(&restarts.to_string()));
+    if let Some(reason) = progress::waiting_reason(pod) {
+        line(&mut text, "Waiting", Some(&reason));
+    }
+    text
+}
+
+/// Events of the DevServer and of its pod; who may not list them sees a line that says so.
+async fn events(global: &Global, session: &Session, server: &DevServer, now: Timestamp) -> String {
+    let name = server.name_any();
+    let pod = ServerName::parse(&name)
+        .map(|n| n.pod())
+        .unwrap_or_default();
+    let list = cluster::answer(
+        "failed to list events",
+        session.events().list(&ListParams::default()),
+    )
+    .await;
+    let mut events: Vec<Event> = match list {
+        Ok(list) => list.items,
+        Err(failure) => {
+            global.detail(format_args!("{failure}"));
+            return "Events:         (you may not list events)\n".to_owned();
+        }
+    };
+    events.retain(|e| {
+        let of = |kind: &str, name: &str| {
+            e.involved_object.kind.as_deref() == Some(kind)
+                && e.involved_object.name.as_deref() == Some(name)
+        };
+        of("DevServer", &name) || of("StatefulSet", &name) || of("Pod", &pod)
+    });
+    // Older than the DevServer is about another one of that name.
+    events.retain(|e| time(e) >= server.metadata.creation_timestamp.as_ref().map(|t| t.0));
+    // Writers differ in how exact their times are, so within a second the order of writing decides.
+    events.sort_by_key(|e| {
+        let version = e
+            .metadata
+            .resource_version
+            .as_ref()
+            .and_then(|v| v.parse::<u64>().ok());
+        (time(e).map(Timestamp::as_second), version)
+    });
+    if events.is_empty() {
+        return "Events:         none\n".to_owned();
+    }
+    let mut columns = Columns::new(&["  AGE", "TYPE", "REASON", "MESSAGE"]);
+    for event in events.iter().skip(events.len().saturating_sub(EVENTS)) {
+        let at = time(event).map(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time);
+        columns.row(&[
+            &format!("  {}", age(at.as_ref(), now)),
+            &or_dash(event.type_.as_deref()),
+            &or_dash(event.reason.as_deref()),
+            &or_dash(event.message.as_deref().map(str::trim)),
+        ]);
+    }
+    format!("Events:\n{}", columns.finish())
+}
+
+/// When it last happened; which field says so depends on who wrote the event.
+fn time(event: &Event) -> Option<Timestamp> {
+    let series = event
+        .series
+        .as_ref()
+        .and_then(|s| s.last_observed_time.as_ref())
+        .map(|t| t.0);
+    series
+        .or(event.last_timestamp.as_ref().map(|t| t.0))
+        .or(event.event_time.as_ref().map(|t| t.0))
+        .or(event.metadata.creation_timestamp.as_ref().map(|t| t.0))
+}
+
+fn how_to_reach(place: &Place, server: &DevServer) -> String {
+    let name = server.name_any();
+    let Ok(target) = access::target(place, server) else {
+        return String::new();
+    };
+    let ssh = server.status.as_ref().and_then(|s| s.ssh.as_ref());
+    let mut text = String::from("How to reach it:\n");
+    let _ = writeln!(text, "  devctl ssh {name}");
+    let _ = writeln!(
+        text,
+        "  ssh {}   (also scp, rsync, editors; once: devctl config ssh-include --enable)",
+        target.host()
+    );
+    if let Some(port) = ssh.and_then(|s| s.node_port) {
+        let _ = writeln!(text, "  any node, port {port}, user dev");
+    }
+    if let Some(host) = ssh.and_then(|s| s.host.as_deref()) {
+        let _ = writeln!(text, "  {}, port 22, user dev", escape::line(host));
+    }
+    text
+}

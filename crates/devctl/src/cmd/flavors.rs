@@ -1,0 +1,134 @@
+//! `devctl flavors`.
+
+use devserver_api::{DevServerFlavor, Schedulable};
+use kube::{ResourceExt as _, api::ListParams};
+
+use crate::{
+    args::{Global, Output},
+    exit::Exit,
+    failure::Outcome,
+    kube::{self as cluster, Session},
+    output::{self, Columns, Format, or_dash},
+};
+
+/// Lists the sizes an administrator offers.
+pub async fn run(global: &Global, args: &Output) -> Outcome<Exit> {
+    let session = Session::connect(global).await?;
+    let flavors = cluster::answer(
+        "failed to list flavors",
+        session.flavors().list(&ListParams::default()),
+    )
+    .await?
+    .items;
+    match args.output {
+        Format::Json | Format::Yaml => {
+            output::print(&output::structured(&output::list(&flavors), args.output)?)?;
+        }
+        Format::Name => {
+            for flavor in &flavors {
+                output::say(&format!(
+                    "devserverflavor.devserver.io/{}",
+                    flavor.name_any()
+                ))?;
+            }
+        }
+        Format::Table | Format::Wide if flavors.is_empty() => {
+            output::note("no flavors found; an administrator adds them with `kubectl apply -f`");
+        }
+        Format::Table | Format::Wide => {
+            output::print(&table(&flavors, args.output == Format::Wide))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn table(flavors: &[DevServerFlavor], is_wide: bool) -> String {
+    let mut headings = vec![
+        "NAME",
+        "CPU",
+        "MEMORY",
+        "DEFAULT",
+        "SCHEDULABLE",
+        "DESCRIPTION",
+    ];
+    if is_wide {
+        headings.extend(["OTHER", "IMAGE", "MESSAGE"]);
+    }
+    let mut columns = Columns::new(&headings);
+    for flavor in flavors {
+        let status = flavor.status.as_ref();
+        let schedulable = match status.and_then(|s| s.schedulable) {
+            Some(Schedulable::Autoscaled) => "AUTOSCALED",
+            Some(Schedulable::Yes) => "Yes",
+            Some(Schedulable::No) => "No",
+            Some(Schedulable::Unknown) | None => "Unknown",
+        };
+        let mut row = vec![
+            flavor.name_any(),
+            amount(flavor, "cpu"),
+            amount(flavor, "memory"),
+            if flavor.spec.default { "yes" } else { "-" }.to_owned(),
+            schedulable.to_owned(),
+            or_dash(flavor.spec.description.as_deref()),
+        ];
+        if is_wide {
+            row.push(others(flavor));
+            row.push(or_dash(flavor.spec.default_image.as_deref()));
+            row.push(or_dash(status.and_then(|s| s.message.as_deref())));
+        }
+        columns.row(&row);
+    }
+    columns.finish()
+}
+
+/// `request`, or `request-limit` where they differ.
+fn amount(flavor: &DevServerFlavor, resource: &str) -> String {
+    let of = |map: &std::collections::BTreeMap<String, _>| {
+        map.get(resource)
+            .map(|q: &k8s_openapi::apimachinery::pkg::api::resource::Quantity| q.0.clone())
+    };
+    match (
+        of(&flavor.spec.resources.requests),
+        of(&flavor.spec.resources.limits),
+    ) {
+        (Some(request), Some(limit)) if request != limit => format!("{request}-{limit}"),
+        (Some(amount), _) | (None, Some(amount)) => amount,
+        (None, None) => "-".to_owned(),
+    }
+}
+
+/// Everything but processors and memory, such as GPUs.
+fn others(flavor: &DevServerFlavor) -> String {
+    let resources = &flavor.spec.resources;
+    let mut names: Vec<&String> = resources
+        .requests
+        .keys()
+        .chain(resources.limits.keys())
+        .collect();
+    names.sort();
+    names.dedup();
+    let all: Vec<String> = names
+        .into_iter()
+        .filter(|n| !matches!(n.as_str(), "cpu" | "memory"))
+        .map(|n| format!("{n}={}", amount(flavor, n)))
+        .collect();
+    or_dash(Some(&all.join(",")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_shows_what_is_set_aside_and_what_may_be_used() {
+        let flavors: Vec<DevServerFlavor> = serde_json::from_value(serde_json::json!([
+            {"apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": "cpu-small"},
+             "spec": {"default": true, "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "1Gi"}}},
+             "status": {"schedulable": "Yes"}},
+            {"apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": "gpu"},
+             "spec": {"description": "one GPU", "resources": {"limits": {"nvidia.com/gpu": "1"}}}},
+        ]))
+        .unwrap();
+        insta::assert_snapshot!(table(&flavors, true));
+    }
+}

@@ -1,0 +1,168 @@
+//! `devctl ssh-proxy`: standard input and output are the ssh port of the pod, by a port-forward through the API server.
+//!
+//! Runs as ProxyCommand, so standard output carries ssh and nothing else; every word goes to standard error.
+
+use std::time::Duration;
+
+use devserver_api::{group, names::ServerName};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::Portforwarder;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::{
+    args::{Global, SshProxy},
+    exit::Exit,
+    failure::{Failure, Outcome},
+    kube::{self as cluster, Session},
+};
+
+/// What the server may still send after the client has hung up.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// One read; large, because each becomes one message of the websocket.
+const BUFFER: usize = 64 * 1024;
+const PORT: u16 = 22;
+
+/// Connects, and copies both ways until one side ends.
+pub async fn run(global: &Global, args: &SshProxy) -> Outcome<Exit> {
+    let name = ServerName::parse(&args.name)
+        .map_err(|e| Failure::usage(format!("the name '{}' {e}", args.name)))?;
+    let session = Session::connect_unattended(global).await?;
+    let what = format!("failed to get the pod of DevServer '{name}'");
+    let Some(pod) = cluster::answer(&what, session.pods().get_opt(&name.pod())).await? else {
+        return Err(no_pod(&session, &name).await);
+    };
+    check(&pod, &name, args.uid.as_deref())?;
+    let what = format!("failed to forward a port to DevServer '{name}'");
+    let mut forwarder =
+        cluster::answer(&what, session.pods().portforward(&name.pod(), &[PORT])).await?;
+    copy(&mut forwarder, &what).await?;
+    forwarder.abort();
+    Ok(Exit::Ok)
+}
+
+/// The pod must be of the DevServer the configuration was written for. A new DevServer of the same name has other host
+/// keys, and ssh would cry wolf.
+fn check(pod: &Pod, name: &ServerName, uid: Option<&str>) -> Outcome {
+    let label = pod
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|l| l.get(group::LABEL_UID))
+        .map(String::as_str);
+    let replaced = match uid {
+        Some(uid) => label != Some(uid),
+        None => label.is_none(),
+    };
+    if replaced {
+        return Err(Failure::new(
+            Exit::Error,
+            format!("DevServer '{name}' is not the one this configuration was written for"),
+        )
+        .because("it was deleted, and a new one has its name")
+        .remedy(format!(
+            "run `devctl ssh {name}` once, or `devctl config ssh-refresh`"
+        )));
+    }
+    if pod.metadata.deletion_timestamp.is_some() {
+        return Err(Failure::new(
+            Exit::Error,
+            format!("DevServer '{name}' is being stopped or restarted"),
+        )
+        .remedy(format!("`devctl ssh {name}` waits for it")));
+    }
+    Ok(())
+}
+
+async fn no_pod(session: &Session, name: &ServerName) -> Failure {
+    match session.server(name.as_str()).await {
+        Err(failure) => failure,
+        Ok(server) if server.spec.suspend => Failure::new(Exit::Error, format!("DevServer '{name}' is suspended"))
+            .remedy(format!("start it with `devctl resume {name}`")),
+        Ok(_) => Failure::new(Exit::Error, format!("DevServer '{name}' has no pod yet"))
+            .remedy(format!("`devctl ssh {name}` waits for it; `devctl describe {name}` says what it is waiting for")),
+    }
+}
+
+async fn copy(forwarder: &mut Portforwarder, what: &str) -> Outcome {
+    let lost =
+        || Failure::new(Exit::Error, what.to_owned()).because("the API server gave no stream");
+    let stream = forwarder.take_stream(PORT).ok_or_else(lost)?;
+    let refusal = forwarder.take_error(PORT).ok_or_else(lost)?;
+    let (mut from_pod, mut to_pod) = tokio::io::split(stream);
+    let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
+    let mut received = Box::pin(pump(&mut from_pod, &mut output));
+    let done = tokio::select! {
+        received = &mut received => received,
+        sent = pump(&mut input, &mut to_pod) => match sent {
+            // ssh has hung up; what the server still has to say is welcome but not waited for.
+            Ok(()) => tokio::time::timeout(LAST_WORDS, received).await.unwrap_or(Ok(())),
+            // A closed stream is told better by the error channel below.
+            Err(_) => Ok(()),
+        },
+    };
+    // The error channel ends with the stream, so this waits only for what is already on its way.
+    if let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(200), refusal).await {
+        return Err(Failure::new(Exit::Error, what.to_owned())
+            .because(message)
+            .remedy("sshd may not have started yet; try again in a moment"));
+    }
+    done.map_err(|e| Failure::io(what.to_owned(), &e))
+}
+
+/// Copies until the end and flushes after each read, because a keystroke must not wait for the next one.
+async fn pump<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    from: &mut R,
+    to: &mut W,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        let Some(chunk) = buffer.get(..count).filter(|c| !c.is_empty()) else {
+            break;
+        };
+        to.write_all(chunk).await?;
+        to.flush().await?;
+    }
+    to.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(uid: &str) -> Pod {
+        serde_json::from_value(
+            serde_json::json!({"metadata": {"labels": {"devserver.io/uid": uid}}}),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_machine_that_took_the_name_is_refused() {
+        let name = ServerName::parse("a").unwrap();
+        assert!(check(&pod("u1"), &name, Some("u1")).is_ok());
+        assert!(check(&pod("u1"), &name, None).is_ok());
+        assert!(
+            check(&pod("u2"), &name, Some("u1"))
+                .unwrap_err()
+                .to_string()
+                .contains("new one")
+        );
+        assert!(check(&Pod::default(), &name, None).is_err());
+    }
+
+    #[tokio::test]
+    async fn bytes_arrive_unchanged_and_the_end_is_passed_on() {
+        let data: Vec<u8> = (0..200_000_u32)
+            .map(|i| u8::try_from(i % 251).unwrap())
+            .collect();
+        let (mut near, mut far) = tokio::io::duplex(1000);
+        let mut received = Vec::new();
+        let mut source = data.as_slice();
+        let (sent, read) =
+            tokio::join!(pump(&mut source, &mut near), far.read_to_end(&mut received));
+        sent.unwrap();
+        read.unwrap();
+        assert_eq!(received, data);
+    }
+}

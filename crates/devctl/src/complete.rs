@@ -1,0 +1,63 @@
+//! Names for shell completion, from the cluster of the current context.
+//!
+//! A shell waits while these run, so they give up soon and never say why.
+
+use std::time::Duration;
+
+use clap_complete::CompletionCandidate;
+use kube::{ResourceExt, api::ListParams};
+
+use crate::{args::Global, kube::Session};
+
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// DevServers of the namespace.
+pub fn servers() -> Vec<CompletionCandidate> {
+    ask(async |session: Session| {
+        let list = session.servers().list(&ListParams::default()).await?;
+        Ok(list.items.iter().map(ResourceExt::name_any).collect())
+    })
+}
+
+/// Flavors of the cluster.
+pub fn flavors() -> Vec<CompletionCandidate> {
+    ask(async |session: Session| {
+        let list = session.flavors().list(&ListParams::default()).await?;
+        Ok(list.items.iter().map(ResourceExt::name_any).collect())
+    })
+}
+
+fn ask(
+    question: impl AsyncFnOnce(Session) -> kube::Result<Vec<String>>,
+) -> Vec<CompletionCandidate> {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
+        return Vec::new();
+    };
+    let global = Global {
+        kubeconfig: std::env::var_os("KUBECONFIG"),
+        ..Global::default()
+    };
+    let names = runtime.block_on(async {
+        tokio::time::timeout(PATIENCE, async {
+            let session = Session::connect_unattended(&global).await.ok()?;
+            question(session).await.ok()
+        })
+        .await
+        .ok()
+        .flatten()
+    });
+    // A name that is not one would end up on the user's command line.
+    let is_plain = |n: &String| {
+        n.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+    };
+    names
+        .unwrap_or_default()
+        .into_iter()
+        .filter(is_plain)
+        .map(CompletionCandidate::new)
+        .collect()
+}

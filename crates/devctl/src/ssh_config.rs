@@ -1,0 +1,223 @@
+//! The OpenSSH configuration of one DevServer: pure text, nothing is read or written here.
+//!
+//! Names come from a server and end up in a file that can run programs, so each is checked again here, and a value that
+//! cannot be written safely is refused instead of repaired.
+
+use std::path::Path;
+
+use devserver_api::{
+    group,
+    names::{self, NameError, ServerName},
+};
+
+/// Why a value may not stand in an ssh configuration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsafe {
+    /// Not a DevServer name.
+    #[error("the name {0:?} {1}")]
+    Name(String, NameError),
+    /// Not a namespace.
+    #[error("{0:?} is not a namespace")]
+    Namespace(String),
+    /// Not a UID.
+    #[error("{0:?} is not a UID")]
+    Uid(String),
+    /// A control character, or something that ssh would expand and has no way to escape.
+    #[error("{0:?} cannot be written into an ssh configuration")]
+    Value(String),
+}
+
+/// The words that say which DevServer is meant, all checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    name: ServerName,
+    namespace: String,
+    context: String,
+    uid: String,
+}
+
+impl Target {
+    /// Checks the words. `context` may be any text; it is kept for devctl and made safe for names of files and hosts.
+    pub fn new(context: &str, namespace: &str, name: &str, uid: &str) -> Result<Self, Unsafe> {
+        let is_label =
+            names::is_subdomain(namespace) && !namespace.contains('.') && namespace.len() <= 63;
+        let is_uid = (1..=64).contains(&uid.len())
+            && uid.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && uid
+                .bytes()
+                .next()
+                .is_some_and(|b| b.is_ascii_alphanumeric());
+        Ok(Self {
+            name: ServerName::parse(name).map_err(|e| Unsafe::Name(name.to_owned(), e))?,
+            namespace: is_label
+                .then(|| namespace.to_owned())
+                .ok_or_else(|| Unsafe::Namespace(namespace.to_owned()))?,
+            context: context.to_owned(),
+            uid: is_uid
+                .then(|| uid.to_owned())
+                .ok_or_else(|| Unsafe::Uid(uid.to_owned()))?,
+        })
+    }
+
+    /// Beginning of the names of its files. No part can hold `_` but the first, so two targets never share one.
+    pub fn stem(&self) -> String {
+        format!(
+            "{}_{}_{}",
+            names::label_safe(&self.context),
+            self.namespace,
+            self.name
+        )
+    }
+
+    /// What the user writes after `ssh`.
+    pub fn host(&self) -> String {
+        format!("{}.{}.devserver", self.name, self.namespace)
+    }
+
+    /// The same with the context, for those who have one name in two clusters.
+    pub fn host_with_context(&self) -> String {
+        format!(
+            "{}.{}.{}.devserver",
+            self.name,
+            self.namespace,
+            names::label_safe(&self.context)
+        )
+    }
+
+    /// Name of the host key: the UID, because a name may be used again for another machine.
+    pub fn host_key_alias(&self) -> String {
+        format!("{}-{}", group::APP_NAME, self.uid)
+    }
+
+    /// What `%h` becomes: with the UID, so that a ControlPath made of it never reaches another machine.
+    fn host_name(&self) -> String {
+        let short: String = self.uid.chars().take(13).collect();
+        format!("{}.{}.{short}.devserver", self.name, self.namespace)
+    }
+}
+
+/// All that goes into one file.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// Which DevServer.
+    pub target: &'a Target,
+    /// Absolute path of this program.
+    pub devctl: &'a str,
+    /// Kubeconfig files as in the variable KUBECONFIG, absolute.
+    pub kubeconfig: Option<&'a str>,
+    /// Whether the namespace is the one of the context, which gives it the short name.
+    pub is_default_namespace: bool,
+    /// Private key to offer, when it is not one that ssh finds itself.
+    pub identity: Option<&'a Path>,
+    /// File with the host keys of this one DevServer.
+    pub known_hosts: &'a Path,
+}
+
+impl Entry<'_> {
+    /// The `Host` block.
+    pub fn render(&self) -> Result<String, Unsafe> {
+        let target = self.target;
+        let mut hosts = vec![target.host(), target.host_with_context()];
+        if self.is_default_namespace {
+            hosts.push(format!("devserver-{}", target.name));
+        }
+        let mut lines = vec![
+            "# Written by devctl; changes are overwritten.".to_owned(),
+            format!("Host {}", hosts.join(" ")),
+            format!("    HostName {}", target.host_name()),
+            // Else a `CanonicalizeHostname always` of the user would look the name up in DNS and match again.
+            "    CanonicalizeHostname no".to_owned(),
+            format!("    User {}", group::LOGIN_USER),
+            format!("    Port {}", group::SSH_PORT),
+            format!("    ProxyCommand {}", self.proxy_command()?),
+            format!("    HostKeyAlias {}", target.host_key_alias()),
+            format!("    UserKnownHostsFile {}", path_value(self.known_hosts)?),
+            // No other file may vouch for this host, and nothing is learnt on first use.
+            "    GlobalKnownHostsFile /dev/null".to_owned(),
+            "    StrictHostKeyChecking yes".to_owned(),
+            "    CheckHostIP no".to_owned(),
+            "    UpdateHostKeys no".to_owned(),
+            "    VerifyHostKeyDNS no".to_owned(),
+            "    ForwardAgent no".to_owned(),
+            "    ServerAliveInterval 15".to_owned(),
+            "    ServerAliveCountMax 8".to_owned(),
+        ];
+        if let Some(identity) = self.identity {
+            lines.push(format!("    IdentityFile {}", path_value(identity)?));
+        }
+        Ok(lines.join("\n") + "\n")
+    }
+
+    fn proxy_command(&self) -> Result<String, Unsafe> {
+        let mut words = vec![self.devctl, "ssh-proxy"];
+        if let Some(kubeconfig) = self.kubeconfig {
+            words.extend(["--kubeconfig", kubeconfig]);
+        }
+        // With `=`, so that a context named like an option stays a value.
+        let context = format!("--context={}", self.target.context);
+        words.extend([context.as_str(), "--namespace", &self.target.namespace]);
+        words.extend(["--uid", &self.target.uid, "--", self.target.name.as_str()]);
+        let quoted: Result<Vec<_>, _> = words.into_iter().map(shell_word).collect();
+        Ok(quoted?.join(" "))
+    }
+}
+
+/// The file `devctl ssh` hands to `ssh -F`: our block first, because ssh keeps the first value it finds, then what ssh
+/// would have read without `-F`.
+pub fn session_file(entry_file: &Path) -> Result<String, Unsafe> {
+    Ok(format!(
+        "# Written by devctl; changes are overwritten.\nInclude {}\nMatch all\nInclude ~/.ssh/config\nInclude /etc/ssh/ssh_config\n",
+        glob_value(entry_file)?
+    ))
+}
+
+/// One word for the shell that runs a ProxyCommand, `%` doubled for ssh.
+fn shell_word(word: &str) -> Result<String, Unsafe> {
+    if word.chars().any(char::is_control) {
+        return Err(Unsafe::Value(word.to_owned()));
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@,+%".contains(&b);
+    let escaped = word.replace('%', "%%");
+    if !word.is_empty() && word.bytes().all(plain) {
+        return Ok(escaped);
+    }
+    Ok(format!("'{}'", escaped.replace('\'', r"'\''")))
+}
+
+/// A path as a quoted value; ssh has no way to escape `${`.
+fn path_value(path: &Path) -> Result<String, Unsafe> {
+    let text = path
+        .to_str()
+        .ok_or_else(|| Unsafe::Value(path.to_string_lossy().into_owned()))?;
+    if text.chars().any(char::is_control) || text.contains("${") || !path.is_absolute() {
+        return Err(Unsafe::Value(text.to_owned()));
+    }
+    Ok(format!(
+        "\"{}\"",
+        text.replace('%', "%%")
+            .replace('\\', r"\\")
+            .replace('"', "\\\"")
+    ))
+}
+
+/// A path after `Include`, where ssh takes `*?[` as a pattern and, by its version, `%` as a token or as itself.
+pub fn glob_value(path: &Path) -> Result<String, Unsafe> {
+    let text = path
+        .to_str()
+        .ok_or_else(|| Unsafe::Value(path.to_string_lossy().into_owned()))?;
+    let special = |c: char| {
+        c.is_control()
+            || matches!(
+                c,
+                '*' | '?' | '[' | ']' | '{' | '}' | '%' | '$' | '\\' | '"' | '\''
+            )
+    };
+    let checked = text.strip_suffix("/*.config").unwrap_or(text);
+    if checked.chars().any(special) || !path.is_absolute() {
+        return Err(Unsafe::Value(text.to_owned()));
+    }
+    Ok(format!("\"{text}\""))
+}
+
+#[cfg(test)]
+mod tests;

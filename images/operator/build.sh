@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Builds the operator image's root filesystem: the static binary, a user, the public certificates.
+set -euo pipefail
+# shellcheck source=../lib/common.sh
+. "$(dirname "$0")/../lib/common.sh"
+begin operator "$@"
+CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
+[ -f $CERTIFICATES ] || die "$CERTIFICATES is missing; install it with: apt-get install ca-certificates"
+
+cargo_static devserver-operator
+ROOT=$WORK/root
+install -d -m 0755 "$ROOT" "$ROOT/etc/ssl/certs" "$ROOT/usr/local/bin" "$ROOT/tmp"
+chmod 1777 "$ROOT/tmp"
+install -m 0755 "$CARGO_BINARY" "$ROOT/usr/local/bin/devserver-operator"
+install -m 0644 $CERTIFICATES "$ROOT/etc/ssl/certs/ca-certificates.crt"
+echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' >"$ROOT/etc/passwd"
+echo 'nonroot:x:65532:' >"$ROOT/etc/group"
+pack "$ROOT"

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Builds the tools image's root filesystem: static sshd and friends, doas, the agent, startup.sh.
+# The C programs are kept by content (stages), so an edit of startup.sh or of the agent takes seconds.
+set -euo pipefail
+# shellcheck source=../lib/common.sh
+. "$(dirname "$0")/../lib/common.sh"
+# shellcheck source=../lib/debian-source.sh
+. "$REPO/images/lib/debian-source.sh"
+begin tools "$@"
+
+HERE=$REPO/images/tools
+STAGES=$HERE/stages
+for recipe in toolchain openssl openssh opendoas; do
+  # shellcheck source=/dev/null
+  . "$STAGES/$recipe.sh"
+done
+
+# c_stage PACKAGE WORD…: one C program set from its pinned Debian source; WORDs are further inputs,
+# handed on to the recipe. Sets STAGE_DIR and adds a line to SECURITY_LEVEL.
+c_stage() {
+  local package=$1 hash
+  shift
+  debian_source "$HERE/sources" "$package"
+  hash=$(hash_of "$package" "$SOURCE_VERSION" "$STAGES/$package.sh" "$STAGES/toolchain.sh" \
+    "$STAGES/static-pie.specs" "$STAGES/no-crypt.c" "$(gcc -dumpfullversion)" "$@")
+  stage "$package" "$hash" "run_recipe" "$package" "$@"
+  SECURITY_LEVEL+="$package $SOURCE_VERSION"$'\n'
+}
+
+# The stage folder comes last from stage(), the recipes take it first.
+run_recipe() {
+  local package=$1 out=${*: -1}
+  set -- "${@:2:$#-2}"
+  "build_$package" "$out" "$@"
+}
+
+SECURITY_LEVEL="Debian 13 (trixie) source packages, statically linked with musl:"$'\n'
+ROOT=$WORK/root
+install -d -m 0755 "$ROOT" "$ROOT/bin" "$ROOT/sbin" "$ROOT/libexec"
+
+c_stage openssl
+c_stage openssh "$STAGE_DIR"
+cp -r "$STAGE_DIR/." "$ROOT"
+c_stage opendoas
+cp -r "$STAGE_DIR/." "$ROOT"
+
+cargo_static devserver-agent
+install -m 0755 "$CARGO_BINARY" "$ROOT/bin/devserver-agent"
+install -m 0755 "$HERE/startup.sh" "$ROOT/startup.sh"
+printf '%s' "$SECURITY_LEVEL" >"$ROOT/SECURITY_LEVEL"
+
+# sshd refuses to run an AuthorizedKeysCommand from a path that anybody but root may write.
+chmod -R u=rwX,go=rX "$ROOT"
+chmod 0755 "$ROOT"
+pack "$ROOT"

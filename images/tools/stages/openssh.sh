@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# OpenSSH's server side, static: sshd, sshd-session, sshd-auth, sftp-server, ssh-keygen.
+# No PAM, no shadow: the account is checked by key alone, in any image.
+
+build_openssh() {
+  local out=$1 openssl=$2 dir=$WORK/openssh
+  musl_toolchain "$WORK/toolchain"
+  dpkg-source --extract "$SOURCE_DSC" "$dir" >"$WORK/openssh.log" 2>&1 || die "$(tail -5 "$WORK/openssh.log")"
+  (
+    cd "$dir"
+    # Debian's patches touch configure.ac; the shipped configure is right for them (nothing of autoconf is
+    # used), so make must not think it is outdated.
+    touch -d @1 configure.ac m4/*.m4
+    touch -d @2 aclocal.m4
+    touch configure config.h.in
+    CC=$MUSL_CC CFLAGS="-Os -fno-strict-aliasing" ./configure --host=x86_64-linux-musl \
+      --prefix=/opt/devserver --sysconfdir=/etc/devserver/ssh --libexecdir=/opt/devserver/libexec \
+      --with-ssl-dir="$openssl" --without-zlib --without-pam --without-selinux --without-kerberos5 \
+      --without-libedit --without-shadow --without-pie --without-hardening \
+      --disable-utmp --disable-utmpx --disable-wtmp --disable-wtmpx --disable-lastlog \
+      --disable-pkcs11 --disable-security-key --with-privsep-path=/run/devserver/empty \
+      --with-privsep-user=sshd --with-pid-dir=/run/devserver --with-sandbox=seccomp_filter \
+      --with-default-path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    make -j2 sshd sshd-session sshd-auth sftp-server ssh-keygen
+  ) >"$WORK/openssh.log" 2>&1 || die "OpenSSH did not build:
+$(grep -E -m 5 'rror' "$WORK/openssh.log" || tail -20 "$WORK/openssh.log")"
+  mkdir "$out/bin" "$out/sbin" "$out/libexec"
+  strip -o "$out/bin/ssh-keygen" "$dir/ssh-keygen"
+  strip -o "$out/sbin/sshd" "$dir/sshd"
+  local program
+  for program in sshd-session sshd-auth sftp-server; do
+    strip -o "$out/libexec/$program" "$dir/$program"
+  done
+}
