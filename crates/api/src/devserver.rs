@@ -14,7 +14,7 @@ use crate::{ssh::SshSpec, status::DevServerStatus};
     kind = "DevServer",
     plural = "devservers",
     shortname = "dsv",
-    category = "devserver",
+    category = "devserver-io",
     namespaced,
     status = "DevServerStatus",
     derive = "PartialEq",

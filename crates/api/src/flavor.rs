@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
     kind = "DevServerFlavor",
     plural = "devserverflavors",
     shortname = "dsf",
-    category = "devserver",
+    category = "devserver-io",
     status = "DevServerFlavorStatus",
     derive = "PartialEq",
     doc = "A size of development environment: resources, node selection, default image.",

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// How the environment is reached by ssh.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+// On the object, not on the field: the API server repeats the value of a field that a rule refuses.
+#[x_kube(validation = Rule::new("!has(self.publicKey) || !self.publicKey.contains('PRIVATE KEY')").message("spec.ssh.publicKey holds a PRIVATE key: it is no longer private, make a new pair; the public key is in the file that ends in .pub").field_path(".publicKey"))]
 #[x_kube(validation = Rule::new("has(self.publicKey) || (has(self.publicKeys) && self.publicKeys.size() > 0)").message("spec.ssh needs publicKey or publicKeys, or nobody could log in"))]
 #[serde(rename_all = "camelCase")]
 pub struct SshSpec {
@@ -13,7 +15,6 @@ pub struct SshSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8192))]
     #[x_kube(
-        validation = Rule::new("!self.contains('PRIVATE KEY')").message("spec.ssh.publicKey holds a PRIVATE key: it is no longer private, make a new pair; the public key is in the file that ends in .pub"),
         validation = Rule::new("self.contains('PRIVATE KEY') || self.matches('^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh[.]com|sk-ecdsa-sha2-nistp256@openssh[.]com) AAAA[A-Za-z0-9+/]{40,}={0,3}( [ -~]{0,128})?\\\\n?$')").message("spec.ssh.publicKey is not an OpenSSH public key: it must be one line, type, base64 and an optional comment and nothing before them, such as the line in ~/.ssh/id_ed25519.pub (ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI... you@laptop)")
     )]
     pub public_key: Option<String>,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
     kind = "DevServerUser",
     plural = "devserverusers",
     shortname = "dsu",
-    category = "devserver",
+    category = "devserver-io",
     status = "DevServerUserStatus",
     derive = "PartialEq",
     doc = "A person who may have development environments.",

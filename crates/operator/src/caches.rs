@@ -173,7 +173,10 @@ impl Watches {
                 .iter()
                 .flatten()
                 .find(|o| o.kind == "DevServer");
-            reference(owner.map(|o| o.name.as_str()), meta.namespace.as_deref())
+            // By label when somebody took our owner reference away: that is a change to look at, too.
+            let label = meta.labels.as_ref().and_then(|l| l.get(group::LABEL_NAME));
+            let server = owner.map(|o| o.name.as_str()).or(label.map(String::as_str));
+            reference(server, meta.namespace.as_deref())
         })
     }
 

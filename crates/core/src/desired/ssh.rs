@@ -71,8 +71,9 @@ StrictModes yes
 MaxAuthTries 6
 LoginGraceTime 30
 MaxStartups 20:30:100
-# Connections through the API server all come from here: one stranger's failures must not lock out the owner.
-PerSourcePenaltyExemptList 127.0.0.1,::1
+# Node ports and the API server make all clients look alike: a stranger's failures would lock out the owner.
+# Only keys are accepted, so there is nothing to guess.
+PerSourcePenalties no
 
 # No algorithm that OpenSSH's own clients since 8.5 would not choose anyway.
 KexAlgorithms mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org

@@ -1,0 +1,51 @@
+//! Measures against something else in the same run: absolute figures of a shared machine say little.
+
+mod cluster;
+mod operator;
+mod rest;
+mod results;
+mod start;
+mod throughput;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Figures of the devserver platform.
+#[derive(Debug, Parser)]
+#[command(name = "devserver-bench", version, about)]
+struct Args {
+    /// Where the JSON goes; each measurement adds its part.
+    #[arg(long, default_value = "bench/results/latest.json")]
+    output: std::path::PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+/// What to measure, in the cluster of KUBECONFIG.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Node: from create to a successful ssh, against a bare pod of the same image from create to Ready.
+    Start(start::Options),
+    /// Control plane: DevServers per second to fully applied, against a raw client writing the same objects.
+    Throughput(throughput::Options),
+    /// Control plane: writes per create, and writes at rest.
+    Rest(rest::Options),
+}
+
+fn main() -> Result<()> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("another TLS provider is installed already"))?;
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let (name, figures) = runtime.block_on(async {
+        Ok::<_, anyhow::Error>(match args.what {
+            What::Start(options) => ("start", start::measure(options).await?),
+            What::Throughput(options) => ("throughput", throughput::measure(options).await?),
+            What::Rest(options) => ("rest", rest::measure(options).await?),
+        })
+    })?;
+    results::add(&args.output, name, figures)
+}

@@ -1,0 +1,105 @@
+//! The real operator as a process, so that its memory and processor time can be read.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use tokio::process::{Child, Command};
+
+/// A running operator; ended when dropped.
+pub struct Operator {
+    child: Child,
+    listen: String,
+}
+
+impl Operator {
+    /// Starts the operator for one namespace and waits until it is ready.
+    pub async fn start(namespace: &str) -> Result<Self> {
+        let program = program()?;
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?
+            .local_addr()?
+            .port();
+        let listen = format!("127.0.0.1:{port}");
+        let log = std::fs::File::create(
+            std::env::temp_dir().join(format!("bench-operator-{namespace}.log")),
+        )?;
+        let child = Command::new(&program)
+            .args([
+                "run",
+                "--leader-elect=false",
+                "--watch-namespace",
+                namespace,
+                "--listen",
+                &listen,
+            ])
+            .stdin(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("failed to start {}", program.display()))?;
+        let operator = Self { child, listen };
+        for _ in 0..300 {
+            if operator
+                .page("/readyz")
+                .await
+                .is_ok_and(|page| page.ends_with("ok\n"))
+            {
+                return Ok(operator);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("the operator was not ready after 30 s")
+    }
+
+    /// Writes to the API server since it started.
+    pub async fn writes(&self) -> Result<u64> {
+        let page = self.page("/metrics").await?;
+        let lines = page
+            .lines()
+            .filter(|line| line.starts_with("devserver_operator_writes_total{"));
+        lines
+            .map(|line| Ok(line.rsplit(' ').next().unwrap_or("0").parse::<u64>()?))
+            .sum()
+    }
+
+    /// Resident memory in MiB and processor seconds used, from /proc.
+    pub fn usage(&self) -> Result<(f64, f64)> {
+        let pid = self.child.id().context("the operator has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let resident = status
+            .lines()
+            .find(|l| l.starts_with("VmRSS:"))
+            .unwrap_or_default();
+        let kib: f64 = resident.split_whitespace().nth(1).unwrap_or("0").parse()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // After the name in parentheses; utime and stime are fields 14 and 15 of proc(5), in ticks of 10 ms.
+        let after = stat.rsplit(')').next().unwrap_or_default();
+        let ticks: f64 = after
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|w| w.parse::<f64>().ok())
+            .sum();
+        Ok((kib / 1024.0, ticks / 100.0))
+    }
+
+    async fn page(&self, path: &str) -> Result<String> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(&self.listen).await?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.listen);
+        stream.write_all(request.as_bytes()).await?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).await?;
+        Ok(page)
+    }
+}
+
+fn program() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("DEVSERVER_OPERATOR") {
+        return Ok(path.into());
+    }
+    let beside = std::env::current_exe()?.with_file_name("devserver-operator");
+    if beside.exists() {
+        return Ok(beside);
+    }
+    bail!("no operator to measure: build it beside this program or set DEVSERVER_OPERATOR")
+}

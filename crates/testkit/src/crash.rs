@@ -1,0 +1,378 @@
+//! Kills the operator before and after every single write of a story, starts it again, and demands that the story ends
+//! as if nothing had happened (the method of Sieve, OSDI'22, and Anvil, OSDI'24).
+
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
+
+use anyhow::{Context as _, bail, ensure};
+use futures::{StreamExt as _, stream};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use kube::{
+    ResourceExt as _,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Operator, Scene, canonical,
+    diff::differences,
+    kubelet::{Fortune, Kubelet},
+    proxy::rule::{Action, Rule, Side},
+    sample, wait,
+    wait::Seen,
+    with_namespace,
+};
+
+/// Replays one case, such as `create:5:after`.
+pub const CASE: &str = "CRASH_CASE";
+/// Runs at the same time. Each is mostly waiting.
+const AT_ONCE: usize = 6;
+/// How long nothing may be written at the end.
+const REST: Duration = Duration::from_secs(3);
+
+/// What a story has at hand.
+pub struct Stage {
+    /// Namespace of its own.
+    pub scene: Scene,
+    /// Operator that is killed and revived.
+    pub operator: Operator,
+    /// Stand-in for the node.
+    pub kubelet: Kubelet,
+}
+
+/// A story with writes of the operator in it.
+///
+/// Steps wait for states of the cluster, never for the operator: it may be dead at any moment.
+pub trait Story: Copy {
+    /// Word for reports, golden file and replay.
+    fn name(self) -> &'static str;
+    /// Brings about the state before; no fault is injected.
+    fn prepare(self, stage: &Stage) -> impl Future<Output = anyhow::Result<()>>;
+    /// The part whose writes are counted and hit.
+    fn act(self, stage: &Stage) -> impl Future<Output = anyhow::Result<()>>;
+}
+
+/// A story's end without faults.
+pub struct Ending {
+    /// What was written, in order: `patch services`, `patch devservers/status`, …
+    pub writes: Vec<String>,
+    /// Canonical state.
+    pub state: Value,
+}
+
+/// One crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Number of the write that is hit, from 1.
+    pub write: usize,
+    /// Before or after it.
+    pub side: Side,
+}
+
+impl FromStr for Case {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (write, side) = text
+            .split_once(':')
+            .context("write NUMBER:before or NUMBER:after")?;
+        let side = match side {
+            "before" => Side::Before,
+            "after" => Side::After,
+            other => bail!("{other:?} is neither before nor after"),
+        };
+        Ok(Self {
+            write: write.parse()?,
+            side,
+        })
+    }
+}
+
+/// Tells the story twice without faults: what it writes, and how it ends. Both must end alike.
+pub async fn undisturbed<S: Story>(story: S) -> anyhow::Result<Ending> {
+    let once = || async move {
+        with_namespace(&format!("{} undisturbed", story.name()), async |scene| {
+            let stage = Stage::set(scene).await?;
+            story.prepare(&stage).await?;
+            stage.rests().await?;
+            let mark = stage.operator.trace().mark();
+            story.act(&stage).await?;
+            stage.rests().await?;
+            let writes = stage.operator.trace().writes_since(mark);
+            let writes = writes
+                .iter()
+                .map(crate::proxy::trace::Record::step)
+                .collect();
+            Ok(Ending {
+                writes,
+                state: stage.state().await?,
+            })
+        })
+        .await
+    };
+    let (first, second) = futures::try_join!(once(), once())?;
+    let differ = differences(&first.state, &second.state);
+    ensure!(
+        differ.is_empty(),
+        "two undisturbed runs end differently:\n{}",
+        differ.join("\n")
+    );
+    ensure!(
+        first.writes == second.writes,
+        "two undisturbed runs write differently:\n{:?}\n{:?}",
+        first.writes,
+        second.writes
+    );
+    Ok(first)
+}
+
+/// Whether the story is to be told at all: [`CASE`] may name another one.
+pub fn is_wanted<S: Story>(story: S) -> bool {
+    let case = std::env::var(CASE).ok();
+    case.is_none_or(|case| case.split(':').next() == Some(story.name()))
+}
+
+/// Tells the story once for each write and side, or for the one that [`CASE`] names.
+pub async fn everywhere<S: Story>(story: S, ending: &Ending) -> anyhow::Result<usize> {
+    let cases = cases(story.name(), ending.writes.len())?;
+    let number = cases.len();
+    let runs = cases.into_iter().map(|case| async move {
+        let side = case.side.as_str();
+        let failure = crashed(story, case, &ending.state).await.err();
+        failure.map(|why| format!("{}:{}:{side}: {why:#}", story.name(), case.write))
+    });
+    let failed: Vec<String> = stream::iter(runs)
+        .buffer_unordered(AT_ONCE)
+        .filter_map(async |failure| failure)
+        .collect()
+        .await;
+    if failed.is_empty() {
+        return Ok(number);
+    }
+    bail!(
+        "{} of {number} crashes were not survived; replay one with {CASE}=story:write:side\n{}",
+        failed.len(),
+        failed.join("\n")
+    )
+}
+
+fn cases(story: &str, writes: usize) -> anyhow::Result<Vec<Case>> {
+    if let Ok(text) = std::env::var(CASE) {
+        return match text.split_once(':') {
+            Some((name, case)) if name == story => Ok(vec![case.parse()?]),
+            Some(_) => Ok(Vec::new()),
+            None => bail!("{CASE}={text} is not story:write:side"),
+        };
+    }
+    let sides = [Side::Before, Side::After];
+    Ok((1..=writes)
+        .flat_map(|write| sides.map(|side| Case { write, side }))
+        .collect())
+}
+
+async fn crashed<S: Story>(story: S, case: Case, expected: &Value) -> anyhow::Result<()> {
+    let sentence = format!("{} {} {}", story.name(), case.write, case.side.as_str());
+    with_namespace(&sentence, async |scene| {
+        let stage = Stage::set(scene).await?;
+        story.prepare(&stage).await?;
+        stage.rests().await?;
+        let kept = stage.identities().await?;
+        let nth = u64::try_from(case.write)?;
+        stage
+            .operator
+            .proxy()
+            .arm(Rule::nth_write(nth, Action::Kill(case.side)));
+        let reviver = stage.operator.revive();
+        let told = story.act(&stage).await;
+        let converged = match told {
+            Ok(()) => stage.converges(expected).await,
+            Err(why) => Err(why),
+        };
+        reviver.abort();
+        converged?;
+        ensure!(
+            stage.operator.kills() == 1,
+            "write {} never came",
+            case.write
+        );
+        stage.stays().await?;
+        stage.kept(&kept).await?;
+        stage.leaves_nothing().await
+    })
+    .await
+}
+
+impl Stage {
+    async fn set(scene: Scene) -> anyhow::Result<Self> {
+        scene.flavor("small", "500m", "1Gi").await?;
+        scene.flavor("large", "1", "2Gi").await?;
+        let kubelet = scene.kubelet(Fortune::Hold);
+        let operator = scene.operator().await?;
+        Ok(Self {
+            scene,
+            operator,
+            kubelet,
+        })
+    }
+
+    /// Canonical state of the namespace.
+    pub async fn state(&self) -> anyhow::Result<Value> {
+        canonical::state(&self.scene.client(), self.scene.namespace()).await
+    }
+
+    async fn rests(&self) -> anyhow::Result<()> {
+        wait::quiet(
+            self.operator.trace(),
+            Duration::from_secs(1),
+            crate::scene::PATIENCE,
+        )
+        .await
+    }
+
+    async fn converges(&self, expected: &Value) -> anyhow::Result<()> {
+        wait::until(
+            "the state is as without a crash",
+            crate::scene::PATIENCE,
+            async || {
+                let differ = differences(expected, &self.state().await?);
+                Ok(Seen::when(differ.is_empty(), differ.join("\n")))
+            },
+        )
+        .await
+    }
+
+    /// Two looks that were asked for and then nothing written.
+    async fn stays(&self) -> anyhow::Result<()> {
+        let mark = self.operator.trace().mark();
+        for look in 0..2 {
+            self.force_look(look).await?;
+        }
+        wait::no_writes(self.operator.trace(), REST).await?;
+        let writes = self.operator.trace().writes_since(mark);
+        let writes: Vec<String> = writes.iter().map(|r| r.asked.summary()).collect();
+        ensure!(
+            writes.is_empty(),
+            "a look at a settled state wrote: {}",
+            writes.join(", ")
+        );
+        Ok(())
+    }
+
+    /// Touches an owned object without changing what the operator set: it has to look and find nothing to do.
+    async fn force_look(&self, look: u32) -> anyhow::Result<()> {
+        let key = format!("{}look", canonical::TEST_ANNOTATION);
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {key: look.to_string()}}}));
+        for service in self
+            .scene
+            .api::<Service>()
+            .list(&ListParams::default())
+            .await?
+        {
+            let name = service.name_any();
+            self.scene
+                .api::<Service>()
+                .patch(&name, &PatchParams::default(), &patch)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// What must never be made anew: home claims, host keys, running pods.
+    async fn identities(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut found = BTreeMap::new();
+        let all = ListParams::default();
+        for claim in self.scene.api::<PersistentVolumeClaim>().list(&all).await? {
+            found.insert(
+                format!("claim {}", claim.name_any()),
+                claim.uid().unwrap_or_default(),
+            );
+        }
+        for secret in self.scene.api::<Secret>().list(&all).await? {
+            if secret.name_any().ends_with("-host-keys") {
+                found.insert(
+                    format!("secret {}", secret.name_any()),
+                    secret.uid().unwrap_or_default(),
+                );
+            }
+        }
+        for pod in self.scene.api::<Pod>().list(&all).await? {
+            found.insert(
+                format!("pod {}", pod.name_any()),
+                pod.uid().unwrap_or_default(),
+            );
+        }
+        Ok(found)
+    }
+
+    async fn kept(&self, before: &BTreeMap<String, String>) -> anyhow::Result<()> {
+        let after = self.identities().await?;
+        let server_is_there = self.server_exists().await?;
+        for (what, uid) in before {
+            // Host keys and the pod go with their DevServer; the home never does.
+            if server_is_there || what.starts_with("claim") {
+                ensure!(
+                    after.get(what) == Some(uid),
+                    "the {what} was removed or made anew"
+                );
+            }
+        }
+        let made = self.operator.trace().records().into_iter().filter(|r| {
+            r.asked.plural == "secrets"
+                && r.body_name.as_deref() == Some("workbench-host-keys")
+                && r.status == Some(201)
+        });
+        let made = made.count();
+        ensure!(made == 1, "host keys were made {made} times");
+        Ok(())
+    }
+
+    async fn server_exists(&self) -> anyhow::Result<bool> {
+        let found = self
+            .scene
+            .api::<devserver_api::DevServer>()
+            .get_opt(sample::NAME)
+            .await?;
+        Ok(found.is_some())
+    }
+
+    /// Deletes what is left of the story: only what was promised to survive may survive.
+    async fn leaves_nothing(&self) -> anyhow::Result<()> {
+        let api = self.scene.api::<devserver_api::DevServer>();
+        if self.server_exists().await? {
+            api.delete(sample::NAME, &kube::api::DeleteParams::background())
+                .await?;
+        }
+        let home = format!("PersistentVolumeClaim/home-{}-0", sample::NAME);
+        wait::until(
+            "only the home is left",
+            crate::scene::PATIENCE,
+            async || {
+                let state = self.state().await?;
+                let left: Vec<&String> = state
+                    .as_object()
+                    .into_iter()
+                    .flat_map(|map| map.keys())
+                    .collect();
+                Ok(Seen::when(left == [&home], format!("{left:?}")))
+            },
+        )
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_read_as_it_is_printed() {
+        let case: Case = "5:after".parse().unwrap();
+        assert_eq!(
+            case,
+            Case {
+                write: 5,
+                side: Side::After
+            }
+        );
+        assert!("5:later".parse::<Case>().is_err());
+    }
+}

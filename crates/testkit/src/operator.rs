@@ -1,0 +1,313 @@
+//! The real operator binary as a child process behind its own fault proxy.
+
+use std::{
+    fs::{File, OpenOptions},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    process::{Child, Command},
+    sync::{Mutex, Notify},
+    task::JoinHandle,
+};
+
+use crate::{
+    proxy::{Kill, Proxy, trace::Trace},
+    wait::{self, Seen},
+};
+
+/// Names the operator binary; absent, the one that cargo built next to the test.
+pub const BINARY: &str = "DEVSERVER_OPERATOR";
+
+/// How the operator is started.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Namespaces it looks after.
+    pub namespaces: Vec<String>,
+    /// Namespace of the Lease.
+    pub lease_namespace: String,
+    /// Whether it works only while it holds the Lease.
+    pub leader_elect: bool,
+    /// Its name in the Lease.
+    pub identity: String,
+    /// Its configuration file's text.
+    pub config: Option<String>,
+    /// Seconds between looks when nothing changes.
+    pub resync: u64,
+}
+
+impl Settings {
+    /// One operator for one namespace, without election.
+    pub fn alone(namespace: &str) -> Self {
+        Self {
+            namespaces: vec![namespace.to_owned()],
+            lease_namespace: namespace.to_owned(),
+            leader_elect: false,
+            identity: "first".to_owned(),
+            config: None,
+            resync: 600,
+        }
+    }
+}
+
+/// The operator under test. Clones are the same process; it is killed with the last of them.
+#[derive(Clone)]
+pub struct Operator(Arc<Inner>);
+
+struct Inner {
+    proxy: Proxy,
+    arguments: Vec<String>,
+    kubeconfig: PathBuf,
+    log: PathBuf,
+    listen: SocketAddr,
+    process: Arc<Process>,
+}
+
+/// The child, if there is one, and how often a fault killed it.
+#[derive(Default)]
+struct Process {
+    child: Mutex<Option<Child>>,
+    kills: AtomicU64,
+    killed: Notify,
+}
+
+impl Process {
+    async fn kill(&self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.lock().await.take() {
+            child.start_kill().context("failed to kill the operator")?;
+            child.wait().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Operator {
+    /// Starts a proxy and the operator behind it, and waits until it is ready. Files go to `folder`.
+    pub async fn start(
+        config: &kube::Config,
+        folder: &Path,
+        settings: &Settings,
+    ) -> anyhow::Result<Self> {
+        let proxy = Proxy::start(config).await?;
+        let stem = format!("operator-{}", crate::sample::word(6));
+        let kubeconfig = folder.join(format!("{stem}.kubeconfig"));
+        proxy.write_kubeconfig(&kubeconfig)?;
+        let listen = free_address().await?;
+        let mut arguments = arguments(settings, listen);
+        if let Some(text) = &settings.config {
+            let path = folder.join(format!("{stem}.yaml"));
+            std::fs::write(&path, text)?;
+            arguments.extend(["--config".to_owned(), path.display().to_string()]);
+        }
+        let process = Arc::new(Process::default());
+        proxy.set_kill(killer(&process));
+        let log = folder.join(format!("{stem}.log"));
+        let operator = Self(Arc::new(Inner {
+            proxy,
+            arguments,
+            kubeconfig,
+            log,
+            listen,
+            process,
+        }));
+        operator.spawn().await?;
+        operator.wait_ready().await?;
+        Ok(operator)
+    }
+
+    /// The proxy it speaks through.
+    pub fn proxy(&self) -> &Proxy {
+        &self.0.proxy
+    }
+
+    /// Every request it made.
+    pub fn trace(&self) -> &Trace {
+        self.0.proxy.trace()
+    }
+
+    /// File of its standard error.
+    pub fn log(&self) -> &Path {
+        &self.0.log
+    }
+
+    /// How often a fault killed it.
+    pub fn kills(&self) -> u64 {
+        self.0.process.kills.load(Ordering::SeqCst)
+    }
+
+    /// Starts the process again with the same arguments; the one before must be gone.
+    pub async fn spawn(&self) -> anyhow::Result<()> {
+        let mut slot = self.0.process.child.lock().await;
+        if slot.is_some() {
+            bail!("the operator runs already");
+        }
+        let binary = binary()?;
+        let child = Command::new(&binary)
+            .args(&self.0.arguments)
+            .env("KUBECONFIG", &self.0.kubeconfig)
+            .stdin(Stdio::null())
+            .stdout(self.log_file()?)
+            .stderr(self.log_file()?)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("failed to start {}", binary.display()))?;
+        *slot = Some(child);
+        Ok(())
+    }
+
+    /// Waits until its caches are filled.
+    pub async fn wait_ready(&self) -> anyhow::Result<()> {
+        wait::until(
+            "the operator is ready",
+            Duration::from_secs(30),
+            async || {
+                let page = self.page("/readyz").await?;
+                Ok(Seen::when(page.starts_with("HTTP/1.1 200"), page))
+            },
+        )
+        .await
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub async fn kill(&self) -> anyhow::Result<()> {
+        self.0.process.kill().await
+    }
+
+    /// SIGKILL, then a new process.
+    pub async fn restart(&self) -> anyhow::Result<()> {
+        self.kill().await?;
+        self.spawn().await?;
+        self.wait_ready().await
+    }
+
+    /// Sends a signal, such as SIGTERM or SIGSTOP.
+    pub async fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let child = self.0.process.child.lock().await;
+        let id = child
+            .as_ref()
+            .and_then(Child::id)
+            .context("the operator does not run")?;
+        kill(Pid::from_raw(i32::try_from(id)?), signal).context("failed to signal the operator")
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn exit(&self, deadline: Duration) -> anyhow::Result<ExitStatus> {
+        let mut slot = self.0.process.child.lock().await;
+        let child = slot.as_mut().context("the operator does not run")?;
+        let status = tokio::time::timeout(deadline, child.wait())
+            .await
+            .with_context(|| format!("the operator still runs after {} s", deadline.as_secs()))??;
+        *slot = None;
+        Ok(status)
+    }
+
+    /// Starts it again each time a fault has killed it, until the returned task is aborted.
+    pub fn revive(&self) -> JoinHandle<()> {
+        let operator = self.clone();
+        tokio::spawn(async move {
+            loop {
+                operator.0.process.killed.notified().await;
+                if let Err(why) = operator.spawn().await {
+                    tracing::error!("failed to start the operator again: {why:#}");
+                    return;
+                }
+            }
+        })
+    }
+
+    /// One of its pages with the status line, such as `/metrics`.
+    pub async fn page(&self, path: &str) -> anyhow::Result<String> {
+        let exchange = async {
+            let mut socket = TcpStream::connect(self.0.listen).await?;
+            let request =
+                format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
+            socket.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await?;
+            anyhow::Ok(answer)
+        };
+        tokio::time::timeout(Duration::from_secs(5), exchange)
+            .await
+            .context("no answer")?
+    }
+
+    fn log_file(&self) -> anyhow::Result<File> {
+        let path = &self.0.log;
+        let open = OpenOptions::new().create(true).append(true).open(path);
+        open.with_context(|| format!("failed to open {}", path.display()))
+    }
+}
+
+fn killer(process: &Arc<Process>) -> Kill {
+    let process = Arc::clone(process);
+    Arc::new(move || {
+        let process = Arc::clone(&process);
+        // A task of its own: the proxy drops what serves a connection when its client is gone, which is what this does.
+        let killing = tokio::spawn(async move {
+            if let Err(why) = process.kill().await {
+                tracing::error!("{why:#}");
+                return;
+            }
+            process.kills.fetch_add(1, Ordering::SeqCst);
+            process.killed.notify_one();
+        });
+        Box::pin(async move { drop(killing.await) })
+    })
+}
+
+fn arguments(settings: &Settings, listen: SocketAddr) -> Vec<String> {
+    let mut words = vec!["run".to_owned()];
+    for namespace in &settings.namespaces {
+        words.extend(["--watch-namespace".to_owned(), namespace.clone()]);
+    }
+    words.extend([
+        format!("--lease-namespace={}", settings.lease_namespace),
+        format!("--identity={}", settings.identity),
+        format!("--leader-elect={}", settings.leader_elect),
+        format!("--listen={listen}"),
+        format!("--resync={}", settings.resync),
+        "--log-format=json".to_owned(),
+    ]);
+    words
+}
+
+async fn free_address() -> anyhow::Result<SocketAddr> {
+    // Freed at once and taken by the operator: another process could be faster, but nothing here hands out ports.
+    Ok(tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await?
+        .local_addr()?)
+}
+
+/// The operator binary: named by [`BINARY`], or `target/<profile>/devserver-operator` beside `target/<profile>/deps`.
+fn binary() -> anyhow::Result<PathBuf> {
+    if let Some(path) = std::env::var_os(BINARY).filter(|p| !p.is_empty()) {
+        return Ok(PathBuf::from(path));
+    }
+    let test = std::env::current_exe()?;
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .context("the test binary has no folder")?;
+    let path = folder.join("devserver-operator");
+    if !path.is_file() {
+        bail!(
+            "there is no {}; build it with `cargo build -p devserver-operator`",
+            path.display()
+        );
+    }
+    Ok(path)
+}

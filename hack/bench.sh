@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# make bench: figures of this machine into bench/results/<date>-<commit>.json, with the facts of the machine.
+# BENCHES="start" selects. Each measurement has a lab of its own, so that none measures the rest of another.
+set -euo pipefail
+# shellcheck source=hack/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# What each needs: a node with the platform installed, or only a control plane.
+declare -A SIZE=([start]=node [rest]=control-plane [throughput]=control-plane)
+ALL='start rest throughput'
+: "${BENCHES:=$ALL}"
+LAB=bench
+TRIPLE=x86_64-unknown-linux-gnu
+PROGRAMS=$DEVSERVER_CACHE/target-static/$TRIPLE/release
+cd "$REPO"
+[ -f bench/Cargo.toml ] || die "there is no bench/Cargo.toml, so there is nothing to measure yet"
+
+# The very operator that is in the image: built with the same words into the same folder.
+build() {
+  CARGO_TARGET_DIR=$DEVSERVER_CACHE/target-static RUSTFLAGS='-C target-feature=+crt-static' \
+    cargo build --locked --release --target $TRIPLE -p devserver-operator -p devserver-bench
+  build_programs
+}
+
+finish() { "$KUBELAB" down --lab "$LAB" || warn "the lab could not be ended; try: bin/kubelab down --lab $LAB"; }
+
+lab() {
+  "$KUBELAB" up --lab "$LAB" --size "${SIZE[$1]}"
+  link_tool kubectl
+}
+
+measure() {
+  DEVSERVER_OPERATOR=$PROGRAMS/devserver-operator "$PROGRAMS/devserver-bench" --output "$RESULTS" "$1"
+}
+
+for name in $BENCHES; do
+  [ -n "${SIZE[$name]:-}" ] || die "there is no bench $name; there are: $ALL"
+done
+hack/prerequisites.sh
+step "build in release mode" build
+RESULTS=bench/results/$(date -u +%Y-%m-%d)-$(git rev-parse --short=8 HEAD 2>/dev/null || echo none).json
+trap finish EXIT
+for name in $BENCHES; do
+  step "lab for $name" lab "$name"
+  eval "$("$KUBELAB" env --lab "$LAB")"
+  if [ "${SIZE[$name]}" = node ]; then hack/platform.sh --lab "$LAB"; fi
+  step "measure $name" measure "$name"
+  "$KUBELAB" down --lab "$LAB"
+done
+say "Figures are in $RESULTS; commit them when the machine was otherwise idle."

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Builds the images. Without REGISTRY: into the cache, for the lab, with no container engine. With REGISTRY: from the
+# Containerfiles with podman, docker or buildah, and pushes them as $REGISTRY/<name>:$TAG.
+set -euo pipefail
+# shellcheck source=hack/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+IMAGES=(tools base operator)
+: "${TAG:=$(sed -n 's/^appVersion: *//p' "$REPO/charts/devserver-platform/Chart.yaml" | tr -d '"')}"
+
+# engine: the first container engine that is there and works; docker without its daemon does not.
+engine() {
+  local candidate
+  for candidate in podman docker buildah; do
+    if command -v "$candidate" >/dev/null && "$candidate" info >/dev/null 2>&1; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  die "pushing to $REGISTRY needs podman, docker (with its daemon running) or buildah, and none of them works here; install one, such as: apt-get install podman"
+}
+
+push() {
+  local with=$1 name=$2 reference=$REGISTRY/$2:$TAG
+  "$with" build --file "$REPO/images/$name/Containerfile" --tag "$reference" "$REPO"
+  "$with" push "$reference"
+}
+
+if [ -z "${REGISTRY:-}" ]; then
+  need_kubelab
+  step "build images" "$KUBELAB" images build "${IMAGES[@]}"
+else
+  [ "$TAG" != latest ] || die "the tag latest is refused: nobody could say afterwards what ran; set TAG to a version"
+  ENGINE=$(engine)
+  for image in "${IMAGES[@]}"; do
+    step "build and push $REGISTRY/$image:$TAG" push "$ENGINE" "$image"
+  done
+fi

@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# Shared by the scripts in hack/: paths, words for people, timing. Sourced with `set -euo pipefail` on.
+
+REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+: "${DEVSERVER_CACHE:=$HOME/.cache/devserver}"
+: "${CARGO_TARGET_DIR:=$DEVSERVER_CACHE/target}"
+export DEVSERVER_CACHE CARGO_TARGET_DIR
+# shellcheck disable=SC2034 # used by the scripts that source this file
+ARTIFACTS=$REPO/tests/artifacts
+KUBELAB=$REPO/bin/kubelab
+# shellcheck disable=SC2034
+DEVCTL=$REPO/bin/devctl
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then BOLD=$'\e[1m' RED=$'\e[31m' PLAIN=$'\e[0m'; else BOLD='' RED='' PLAIN=''; fi
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%swarning:%s %s\n' "$BOLD" "$PLAIN" "$*" >&2; }
+
+# die MESSAGE: every message says what failed and what to do about it.
+die() {
+  printf '%serror:%s %s\n' "$RED" "$PLAIN" "$*" >&2
+  exit 1
+}
+
+# step "what happens" COMMAND…: runs it and says how long it took. A failure ends the script by `set -e`, so it must
+# not be called in a condition.
+step() {
+  local what=$1 started=$SECONDS
+  shift
+  printf '%s==> %s%s\n' "$BOLD" "$what" "$PLAIN"
+  "$@"
+  printf '    %s: %d s\n' "$what" $((SECONDS - started))
+}
+
+# put FILE DESTINATION: copies only when the content differs, and atomically, because the old one may be running.
+put() {
+  if ! cmp --silent "$1" "$2"; then
+    mkdir -p "$(dirname "$2")"
+    install --mode=755 "$1" "$2.part"
+    mv "$2.part" "$2"
+  fi
+}
+
+# build_programs: bin/kubelab and bin/devctl, from the dev profile: minutes faster to build, fast enough to use.
+build_programs() {
+  (cd "$REPO" && cargo build --quiet --locked -p kubelab -p devctl) &&
+    put "$CARGO_TARGET_DIR/debug/kubelab" "$KUBELAB" &&
+    put "$CARGO_TARGET_DIR/debug/devctl" "$DEVCTL"
+}
+
+# need_kubelab: builds it only when it is not there, for the targets that must work on their own.
+need_kubelab() {
+  [ -x "$KUBELAB" ] || step "build kubelab and devctl" build_programs
+}
+
+# link_tool NAME: bin/NAME, of the version the lab has; a machine with nothing prepared has none, others an older one.
+link_tool() {
+  local path
+  path=$("$KUBELAB" tools "$1" | tail -n 1)
+  ln --symbolic --force --no-dereference "$path" "$REPO/bin/$1"
+}
+
+# helm_path: the pinned helm, built on first use. With a cluster of one's own, one's own helm will do.
+helm_path() {
+  if [ -n "${HELM:-}" ]; then
+    printf '%s\n' "$HELM"
+  elif [ "${CLUSTER:-lab}" = existing ] && command -v helm >/dev/null; then
+    command -v helm
+  else
+    "$KUBELAB" tools helm | tail -n 1
+  fi
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Installs or updates the platform in the cluster of KUBECONFIG: images, custom resources, chart. Doing it again without a
+# change takes seconds. Usage: hack/platform.sh [--lab NAME]; without a lab the cluster is somebody's own.
+set -euo pipefail
+# shellcheck source=hack/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+LAB=''
+if [ "${1:-}" = --lab ]; then LAB=$2; fi
+NAMESPACE=devserver-system
+CHART=$REPO/charts/devserver-platform
+
+# operator_inputs: 16 hex digits over what the operator's image is made of. The tag stays the same in a lab, so this is what
+# makes new pods when the image changed.
+operator_inputs() {
+  local inputs
+  mapfile -t inputs < <(sed 's/#.*//' "$REPO/images/operator/inputs" | grep .)
+  (cd "$REPO" && find "${inputs[@]}" -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
+}
+
+load_images() {
+  "$KUBELAB" images load --lab "$LAB" tools base operator
+}
+
+apply_crds() {
+  # By hand because Helm never updates what is in crds/; server-side because the schemas exceed the annotation
+  # that a client-side apply keeps.
+  kubectl apply --server-side --force-conflicts --field-manager devserver-platform --filename "$CHART/crds" >/dev/null
+  kubectl wait --for condition=Established --timeout 60s --filename "$CHART/crds" >/dev/null
+}
+
+ensure_namespace() {
+  kubectl create namespace "$NAMESPACE" --dry-run=client --output yaml |
+    kubectl label --local --filename - --output yaml pod-security.kubernetes.io/enforce=restricted |
+    kubectl apply --server-side --field-manager devserver-platform --filename - >/dev/null
+}
+
+# install_chart: every time, because it takes a second and repairs what somebody edited.
+install_chart() {
+  local helm arguments=()
+  helm=$(helm_path)
+  if [ -n "$LAB" ]; then
+    arguments+=(--values "$CHART/ci/lab-values.yaml" --set-string "operator.podAnnotations.devserver\.io/image-inputs=$(operator_inputs)")
+  else
+    [ -z "${REGISTRY:-}" ] || arguments+=(--set-string "images.registry=$REGISTRY")
+    [ -z "${TAG:-}" ] || arguments+=(--set-string "images.tag=$TAG")
+  fi
+  [ -z "${VALUES:-}" ] || arguments+=(--values "$VALUES")
+  "$helm" upgrade devserver "$CHART" --install --namespace "$NAMESPACE" --skip-crds --history-max 5 \
+    --hide-notes "${arguments[@]}" >/dev/null
+}
+
+wait_rollout() {
+  if ! kubectl --namespace "$NAMESPACE" rollout status deployment/devserver-operator --timeout 180s; then
+    kubectl --namespace "$NAMESPACE" get pods --output wide >&2 || true
+    kubectl --namespace "$NAMESPACE" get events --sort-by .lastTimestamp 2>/dev/null | tail -n 15 >&2 || true
+    kubectl --namespace "$NAMESPACE" logs deployment/devserver-operator --tail 20 >&2 || true
+    die "the operator did not become ready; the pods, the last events and its log are above"
+  fi
+}
+
+[ -z "$LAB" ] || step "build and load images" load_images
+step "custom resource definitions" apply_crds
+ensure_namespace
+step "install the chart" install_chart
+step "operator" wait_rollout

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# make test: the rings of tests, cheap ones first, each in a lab of its own that is gone afterwards.
+# RINGS="1 2" selects. Ends with a table and, as the last line, "N passed, M failed".
+#   1  unit, golden and property tests, in seconds; then 1b, the startup script in images of all kinds   (no Kubernetes)
+#   2  API, behaviour and faults against a real control plane
+#   3  a real node: pods, ssh, volumes
+#   4  nightly: every test that is marked as too long for each change
+set -euo pipefail
+# shellcheck source=hack/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=hack/test-lib.sh
+. "$(dirname "$0")/test-lib.sh"
+: "${RINGS:=1 2 3}"
+RING1_SECONDS=10
+# Compiled and run with the same words: another selection of packages would mean other features, and compiling twice.
+CRATES=(cargo test --locked --no-fail-fast --workspace --exclude devserver-e2e)
+E2E=(cargo test --locked --no-fail-fast -p devserver-e2e)
+CONTROL_PLANE_TESTS=(--test deps --test api --test server --test fault)
+
+# unit_targets: everything in the crates but kubelab's own tests, which start labs and so belong to rings 2 and 3.
+unit_targets() {
+  local file
+  UNIT=(--lib --bins)
+  for file in "$REPO"/crates/*/tests/*.rs; do
+    [[ $file == */kubelab/tests/* ]] || UNIT+=(--test "$(basename "$file" .rs)")
+  done
+}
+
+programs() { (cd "$REPO" && cargo build --locked --bins --workspace) && build_programs; }
+
+ring1() {
+  local started=$SECONDS
+  tests 1 'unit, golden, property' "${CRATES[@]}" "${UNIT[@]}"
+  started=$((SECONDS - started))
+  [ "$started" -le $RING1_SECONDS ] || warn "ring 1 took $started s; it should take at most $RING1_SECONDS s on an idle machine"
+  if [ "$(id -u)" = 0 ]; then tests 1b 'startup script' "$REPO/images/tools/tests/startup-test.sh"
+  else warn "not root: the startup script's own test (images/tools/tests) was not run"; fi
+}
+
+ring2() {
+  KUBELAB_TEST=1 tests 2 'kubelab: control planes' "${CRATES[@]}" --test control_plane
+  lab_up ring2 2 control-plane
+  # More threads than cores: nearly all of such a test is waiting (tests/README.md).
+  RUST_TEST_THREADS=12 DEVSERVER_TEST_KUBECONFIG=/run/kubelab/ring2/admin.kubeconfig tests 2 'API, behaviour, faults' "${E2E[@]}" "${CONTROL_PLANE_TESTS[@]}"
+  lab_down ring2 2
+}
+
+ring3() {
+  KUBELAB_TEST=1 tests 3 'kubelab: nodes' "${CRATES[@]}" --test node
+  lab_up ring3 3 node
+  stage 3 'images and chart' "$REPO/hack/platform.sh" --lab ring3
+  stage 3 'image busybox' "$KUBELAB" images load --lab ring3 busybox
+  # Mostly waiting: more at once than there are cores.
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG RUST_TEST_THREADS=4 tests 3 'node: pods, ssh, volumes' "${E2E[@]}" --test node
+  VALUES=$REPO/charts/devserver-platform/ci/init-container-values.yaml stage 3 'chart without image volumes' "$REPO/hack/platform.sh" --lab ring3
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: tools by init container' "${E2E[@]}" --test node -- --ignored fallback
+  lab_down ring3 3
+}
+
+ring4() {
+  lab_up ring4 4 control-plane
+  DEVSERVER_TEST_KUBECONFIG=/run/kubelab/ring4/admin.kubeconfig tests 4 'nightly' "${E2E[@]}" "${CONTROL_PLANE_TESTS[@]}" -- --ignored
+  lab_down ring4 4
+}
+
+for ring in $RINGS; do
+  [[ $ring == [1-4] ]] || die "there is no ring $ring; RINGS is a list of 1, 2, 3 and 4"
+done
+rm -rf "$ARTIFACTS"
+mkdir -p "$ARTIFACTS"
+trap finish EXIT
+trap 'exit 130' INT TERM
+cd "$REPO"
+# Whatever cluster you work with is none of the tests' business.
+unset KUBECONFIG
+stage - 'check this machine' "$REPO/hack/prerequisites.sh"
+stage - 'compile' programs
+unit_targets
+stage - 'compile unit tests' "${CRATES[@]}" "${UNIT[@]}" --no-run
+[ "$RINGS" = 1 ] || stage - 'compile end-to-end tests' "${E2E[@]}" --no-run
+PATH=$REPO/bin:$PATH
+export DEVSERVER_OPERATOR=$CARGO_TARGET_DIR/debug/devserver-operator DEVSERVER_DEVCTL=$DEVCTL
+for ring in $RINGS; do "ring$ring"; done

@@ -1,0 +1,7 @@
+//! The operator under fire: killed at every write, answered with errors, left at rest, contending for the lease.
+
+mod api_errors;
+mod crash;
+mod lease;
+mod rest;
+mod watch;

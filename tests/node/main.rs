@@ -1,0 +1,16 @@
+//! Ring 3: a real node. Stock clients (`ssh`, `sftp`, `scp`, `rsync`) as an ordinary user, through what `devctl` writes.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod access;
+mod fallback;
+mod files;
+mod images;
+mod isolation;
+mod lifecycle;
+mod machine;
