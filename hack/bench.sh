@@ -18,7 +18,7 @@ cd "$REPO"
 # The very operator that is in the image: built with the same words into the same folder.
 build() {
   CARGO_TARGET_DIR=$DEVSERVER_CACHE/target-static RUSTFLAGS='-C target-feature=+crt-static' \
-    cargo build --locked --release --target $TRIPLE -p devserver-operator -p devserver-bench
+    cargo build --locked --release --target $TRIPLE -p devserver-operator -p devserver-bench -p devctl
   build_programs
 }
 
@@ -30,7 +30,7 @@ lab() {
 }
 
 measure() {
-  DEVSERVER_OPERATOR=$PROGRAMS/devserver-operator "$PROGRAMS/devserver-bench" --output "$RESULTS" "$1"
+  DEVSERVER_OPERATOR=$PROGRAMS/devserver-operator DEVSERVER_DEVCTL=$PROGRAMS/devctl "$PROGRAMS/devserver-bench" --output "$RESULTS" "$1"
 }
 
 for name in $BENCHES; do

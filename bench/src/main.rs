@@ -1,5 +1,7 @@
 //! Measures against something else in the same run: absolute figures of a shared machine say little.
 
+#![allow(clippy::indexing_slicing, reason = "JSON values are indexed by name")]
+
 mod cluster;
 mod operator;
 mod rest;

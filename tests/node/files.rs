@@ -2,83 +2,103 @@
 
 use crate::machine::User;
 
+/// A user with a running machine and a file to carry.
+struct Carrier {
+    user: User,
+    config: String,
+    host: String,
+    local: String,
+    bytes: Vec<u8>,
+}
+
+impl Carrier {
+    async fn new() -> anyhow::Result<Self> {
+        let user = User::new("files").await?;
+        user.create("box", &[])?;
+        let (config, host) = user.ssh_config("box")?;
+        let local = user.file("local");
+        // No two parts alike, so that a lost or doubled block is seen.
+        let bytes: Vec<u8> = (0..5_000_000_u32)
+            .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+            .collect();
+        std::fs::write(&local, &bytes)?;
+        let config = config.display().to_string();
+        Ok(Self {
+            user,
+            config,
+            host,
+            local: local.display().to_string(),
+            bytes,
+        })
+    }
+
+    fn back(&self, name: &str) -> String {
+        self.user.file(name).display().to_string()
+    }
+
+    fn came_back_whole(&self, name: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            std::fs::read(self.back(name))? == self.bytes,
+            "{name} changed the file"
+        );
+        Ok(())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sftp_scp_and_rsync_carry_files_both_ways() -> anyhow::Result<()> {
-    let user = User::new("files").await?;
-    user.create("box", &[])?;
-    let (config, host) = user.ssh_config("box")?;
-    let config = config.display().to_string();
+    let it = Carrier::new().await?;
+    let (user, config, host, local) = (&it.user, &it.config, &it.host, &it.local);
     let key = user.key();
-    let local = user.file("local");
-    let bytes: Vec<u8> = (0..5_000_000_u32)
-        .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
-        .collect();
-    std::fs::write(&local, &bytes)?;
-    let local = local.display().to_string();
-    let back = |name: &str| user.file(name);
 
     user.run(
         "scp",
-        ["-F", &config, "-i", &key, &local, &format!("{host}:by-scp")],
+        ["-F", config, "-i", &key, local, &format!("{host}:by-scp")],
     )?;
     user.run(
         "scp",
         [
             "-F",
-            &config,
+            config,
             "-i",
             &key,
             &format!("{host}:by-scp"),
-            &back("scp").display().to_string(),
+            &it.back("scp"),
         ],
     )?;
-    assert!(std::fs::read(back("scp"))? == bytes, "scp changed the file");
+    it.came_back_whole("scp")?;
 
     let batch = user.file("batch");
     std::fs::write(
         &batch,
-        format!(
-            "put {local} by-sftp\nget by-sftp {}\n",
-            back("sftp").display()
-        ),
+        format!("put {local} by-sftp\nget by-sftp {}\n", it.back("sftp")),
     )?;
     user.run(
         "sftp",
         [
             "-F",
-            &config,
+            config,
             "-i",
             &key,
             "-b",
             &batch.display().to_string(),
-            &host,
+            host,
         ],
     )?;
-    assert!(
-        std::fs::read(back("sftp"))? == bytes,
-        "sftp changed the file"
-    );
+    it.came_back_whole("sftp")?;
 
     let shell = format!("ssh -F {config} -i {key}");
-    user.run("rsync", ["-e", &shell, &local, &format!("{host}:by-rsync")])?;
+    user.run("rsync", ["-e", &shell, local, &format!("{host}:by-rsync")])?;
     user.run(
         "rsync",
-        [
-            "-e",
-            &shell,
-            &format!("{host}:by-rsync"),
-            &back("rsync").display().to_string(),
-        ],
+        ["-e", &shell, &format!("{host}:by-rsync"), &it.back("rsync")],
     )?;
-    assert!(
-        std::fs::read(back("rsync"))? == bytes,
-        "rsync changed the file"
-    );
+    it.came_back_whole("rsync")?;
 
     assert_eq!(
         user.says("box", "stat -c %U by-scp by-sftp by-rsync | sort -u")?,
         "dev"
     );
-    user.leave().await;
+    it.user.leave().await;
     Ok(())
 }

@@ -58,7 +58,7 @@ fn answer(mut stream: TcpStream, health: &Health) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let request = read_head(&mut stream)?;
-    let (status, body) = respond(&request, || health.check());
+    let (status, body) = respond(&request, || health.check_patiently());
     let length = body.len() + 1;
     write!(
         stream,

@@ -31,6 +31,8 @@ use crate::{ssh::SshSpec, status::DevServerStatus};
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label that starts with a letter: lower case letters, digits and '-', such as my-dev-server"),
     // `has` of the other side guards the case where the field was or becomes absent.
     validation = Rule::new("!has(oldSelf.spec.owner) || (has(self.spec.owner) && self.spec.owner == oldSelf.spec.owner)").message("spec.owner cannot change; create a new DevServer for another owner").field_path(".spec.owner"),
+    // Unless the old size was refused: a typing error must be correctable. The operator compares with the volume itself.
+    validation = Rule::new("!has(self.spec.persistentHomeSize) || !has(oldSelf.spec.persistentHomeSize) || !isQuantity(self.spec.persistentHomeSize) || !isQuantity(oldSelf.spec.persistentHomeSize) || quantity(self.spec.persistentHomeSize).compareTo(quantity(oldSelf.spec.persistentHomeSize)) >= 0 || (has(oldSelf.status) && has(oldSelf.status.conditions) && oldSelf.status.conditions.exists(c, c.type == 'Valid' && c.status == 'False'))").message("spec.persistentHomeSize cannot shrink, because a file system with data on it cannot").field_path(".spec.persistentHomeSize"),
     validation = Rule::new("!has(oldSelf.spec.storageClassName) || (has(self.spec.storageClassName) && self.spec.storageClassName == oldSelf.spec.storageClassName)").message("spec.storageClassName cannot change; a volume cannot move to another class").field_path(".spec.storageClassName")
 )]
 #[serde(rename_all = "camelCase")]
@@ -65,8 +67,7 @@ pub struct DevServerSpec {
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(
         validation = Rule::new("isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0").message("spec.persistentHomeSize must be a Kubernetes quantity of at least 1Mi, such as 20Gi"),
-        validation = Rule::new("!isQuantity(self) || quantity(self).compareTo(quantity('1Pi')) <= 0").message("spec.persistentHomeSize is too large: at most 1Pi"),
-        validation = Rule::new("!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0").message("spec.persistentHomeSize cannot shrink, because a file system with data on it cannot")
+        validation = Rule::new("!isQuantity(self) || quantity(self).compareTo(quantity('1Pi')) <= 0").message("spec.persistentHomeSize is too large: at most 1Pi")
     )]
     pub persistent_home_size: Option<String>,
 

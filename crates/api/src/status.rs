@@ -20,6 +20,8 @@ pub struct DevServerStatus {
     pub observed_generation: Option<i64>,
     /// `Ready`, `Valid`, `RestartPending`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    // Bounded, so that the rule about shrinking homes that reads it has a bounded cost.
+    #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
     pub conditions: Vec<Condition>,
     /// Flavor in use, also when it was the default.

@@ -5,6 +5,8 @@ use k8s_openapi::api::{
     core::v1::{Pod, Service},
 };
 
+const WRITE_REFUSED: &str = "WriteRefused";
+
 /// What was seen of one environment.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
@@ -51,6 +53,11 @@ impl Problem {
                 "the {kind} {name:?} of a deleted DevServer of the same name is still being removed"
             ),
         }
+    }
+
+    /// Whether trying again soon is of no use: nothing that others do by themselves will heal it.
+    pub fn is_refusal(&self) -> bool {
+        self.reason == WRITE_REFUSED
     }
 
     /// The API server refused an object for good.

@@ -1,6 +1,7 @@
 //! Writes what differs, in order, and nothing else.
 
 use devserver_core::{Environment, Kind, Object, Problem, desired, diff};
+use futures::future::try_join_all;
 use kube::{
     Api,
     api::{
@@ -18,8 +19,10 @@ use crate::{
 /// Makes the objects of an environment be as they should; the problem that stopped it, if one did.
 pub async fn all(ctx: &Context, env: &Environment) -> Result<Option<Problem>, Error> {
     let objects = desired(env);
-    for object in &objects {
-        if let Some(problem) = one(ctx, env, object).await? {
+    // Reads do not depend on each other, so they are made at once; writes keep their order.
+    let seen = try_join_all(objects.iter().map(|object| look(ctx, env, object))).await?;
+    for (object, seen) in objects.iter().zip(seen) {
+        if let Some(problem) = one(ctx, env, object, seen).await? {
             return Ok(Some(problem));
         }
     }
@@ -27,13 +30,22 @@ pub async fn all(ctx: &Context, env: &Environment) -> Result<Option<Problem>, Er
     Ok(None)
 }
 
-async fn one(ctx: &Context, env: &Environment, object: &Object) -> Result<Option<Problem>, Error> {
-    let (kind, name) = (object.kind(), object.name());
-    let seen = match view(ctx, kind, &env.namespace, name) {
-        Some(seen) => Some(seen),
+/// The object as it is, if it is.
+async fn look(ctx: &Context, env: &Environment, object: &Object) -> Result<Option<Value>, Error> {
+    match view(ctx, object.kind(), &env.namespace, object.name()) {
+        Some(seen) => Ok(Some(seen)),
         // Not in the cache is not absent: the cache holds only what carries our label, and Secrets it never holds.
-        None => read(ctx, kind, &env.namespace, name).await?,
-    };
+        None => read(ctx, object.kind(), &env.namespace, object.name()).await,
+    }
+}
+
+async fn one(
+    ctx: &Context,
+    env: &Environment,
+    object: &Object,
+    seen: Option<Value>,
+) -> Result<Option<Problem>, Error> {
+    let (kind, name) = (object.kind(), object.name());
     let wanted = object.to_value();
     if let Some(seen) = &seen {
         if kind != Kind::PersistentVolumeClaim {

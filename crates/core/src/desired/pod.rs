@@ -79,7 +79,8 @@ fn container(env: &Environment) -> Container {
             run_as_non_root: Some(false),
             ..SecurityContext::default()
         }),
-        // Asked every second until sshd answers, then rarely. No liveness probe: nothing may end somebody's session.
+        // The agent holds its answer until sshd is there, so one question is enough; asked again after a second in case
+        // the first came before the agent. Then rarely. No liveness probe: nothing may end somebody's session.
         startup_probe: Some(probe(1, 3600)),
         readiness_probe: Some(probe(10, 3)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),

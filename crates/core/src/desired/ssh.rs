@@ -94,7 +94,6 @@ ClientAliveInterval 30
 ClientAliveCountMax 4
 TCPKeepAlive yes
 PrintMotd yes
-PrintLastLog no
 Subsystem sftp {tools}/libexec/sftp-server
 ",
         port = group::SSH_PORT,

@@ -58,6 +58,8 @@ pub(super) fn stage(
     }
     if let Some((status, message)) = pod_condition(pod, "PodScheduled")
         && status == "False"
+        // Said of every pod whose new claim is not bound yet; it passes by itself.
+        && !message.contains("unbound immediate PersistentVolumeClaims")
     {
         let message =
             format!("no node fits: {message}; choose another flavor or ask an administrator");

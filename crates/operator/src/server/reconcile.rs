@@ -83,7 +83,13 @@ async fn look(cached: &DevServer, ctx: &Context) -> Result<Action, Error> {
             },
         }
     }
-    let blocked = problem.is_some();
+    let retry = problem.as_ref().map(|p| {
+        if p.is_refusal() {
+            REFUSED_RETRY
+        } else {
+            BLOCKED_RETRY
+        }
+    });
     let mut seen = observe::environment(ctx, &server);
     seen.host_keys = host_keys;
     seen.problem = problem;
@@ -91,7 +97,7 @@ async fn look(cached: &DevServer, ctx: &Context) -> Result<Action, Error> {
         restart::when_automatic(ctx, env, &seen).await?;
     }
     report::report(ctx, &api, &server, &outcome, &seen, now).await?;
-    Ok(Action::requeue(next_look(ctx, due.wake_at, blocked, now)))
+    Ok(Action::requeue(next_look(ctx, due.wake_at, retry, now)))
 }
 
 fn refused_host_keys(env: &devserver_core::Environment, why: &str) -> devserver_core::Problem {
@@ -101,12 +107,12 @@ fn refused_host_keys(env: &devserver_core::Environment, why: &str) -> devserver_
 fn next_look(
     ctx: &Context,
     wake_at: Option<Timestamp>,
-    blocked: bool,
+    retry: Option<std::time::Duration>,
     now: Timestamp,
 ) -> std::time::Duration {
     let mut wait = spread(ctx.resync);
-    if blocked {
-        wait = wait.min(spread(BLOCKED_RETRY));
+    if let Some(retry) = retry {
+        wait = wait.min(spread(retry));
     }
     match wake_at
         .map(|at| std::time::Duration::try_from(at.duration_since(now)).unwrap_or_default())
