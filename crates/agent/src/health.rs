@@ -16,7 +16,7 @@ pub const PORT: u16 = 9022;
 /// How long sshd may take to say hello.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long an answer waits for sshd to start.
-const WAIT_FOR_START: Duration = Duration::from_secs(4);
+const WAIT_FOR_START: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {

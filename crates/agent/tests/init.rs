@@ -213,9 +213,9 @@ fn health_says_why_until_sshd_answers() {
             }
             listener
         });
+        // A question asked too early is not sent away: it is answered when what listens is sshd.
         let answer = health().unwrap();
-        assert!(answer.contains("is not an SSH server"), "{answer}");
-        assert!(health().unwrap().starts_with("HTTP/1.1 200"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
         // Answered once: from now on no connection is made, nobody would take it.
         let listener = greeter.join().unwrap();
