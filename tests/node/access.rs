@@ -1,6 +1,7 @@
 //! Who gets in, as whom, and who does not.
 
 use devserver_api::DevServer;
+use devserver_testkit::wait::{Seen, until};
 
 use crate::machine::{User, succeeded};
 
@@ -116,18 +117,6 @@ async fn the_node_port_leads_to_the_same_machine() -> anyhow::Result<()> {
     user.create("box", &["--expose", "NodePort"])?;
     let server: DevServer = user.api().get("box").await?;
     let ssh = server.status.and_then(|s| s.ssh).unwrap();
-    let nodes: kube::Api<k8s_openapi::api::core::v1::Node> = kube::Api::all(user.client.clone());
-    let node = nodes
-        .list(&kube::api::ListParams::default())
-        .await?
-        .items
-        .remove(0);
-    let address = node
-        .status
-        .and_then(|s| s.addresses)
-        .unwrap_or_default()
-        .remove(0)
-        .address;
     let known = user.file("known");
     let lines: Vec<String> = ssh
         .host_keys
@@ -135,33 +124,54 @@ async fn the_node_port_leads_to_the_same_machine() -> anyhow::Result<()> {
         .map(|key| format!("box {key}\n"))
         .collect();
     std::fs::write(&known, lines.concat())?;
-    let (key, port) = (user.key(), ssh.node_port.unwrap().to_string());
-    let known = format!("UserKnownHostsFile={}", known.display());
-    let target = format!("dev@{address}");
-    let said = user.run(
-        "ssh",
-        [
-            "-F",
-            "none",
-            "-i",
-            &key,
-            "-p",
-            &port,
-            "-o",
-            &known,
-            "-o",
-            "HostKeyAlias=box",
-            "-o",
-            "StrictHostKeyChecking=yes",
-            "-o",
-            "IdentitiesOnly=yes",
-            &target,
-            "hostname",
-        ],
-    )?;
-    assert_eq!(said, "box-0");
+    let config = user.file("node-port-config");
+    let text = format!(
+        "HostName {}\nPort {}\nUser dev\nIdentityFile {}\nUserKnownHostsFile {}\nHostKeyAlias box\n\
+         StrictHostKeyChecking yes\nIdentitiesOnly yes\nConnectTimeout 5\n",
+        node_address(&user).await?,
+        ssh.node_port.unwrap(),
+        user.key(),
+        known.display(),
+    );
+    std::fs::write(&config, text)?;
+    // kube-proxy learns of a ready pod a moment after everybody else, and connections break while it does.
+    until(
+        "the node port answers",
+        std::time::Duration::from_secs(30),
+        async || {
+            let mut command = std::process::Command::new("ssh");
+            let output = user.output(
+                command
+                    .arg("-F")
+                    .arg(&config)
+                    .args(["node-port", "hostname"]),
+            )?;
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let right = output.status.success() && said.trim() == "box-0";
+            Ok(Seen::when(
+                right,
+                said + &String::from_utf8_lossy(&output.stderr),
+            ))
+        },
+    )
+    .await?;
     user.leave().await;
     Ok(())
+}
+
+async fn node_address(user: &User) -> anyhow::Result<String> {
+    let nodes: kube::Api<k8s_openapi::api::core::v1::Node> = kube::Api::all(user.client.clone());
+    let node = nodes
+        .list(&kube::api::ListParams::default())
+        .await?
+        .items
+        .remove(0);
+    Ok(node
+        .status
+        .and_then(|s| s.addresses)
+        .unwrap_or_default()
+        .remove(0)
+        .address)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,7 +198,7 @@ async fn a_changed_key_counts_without_a_restart() -> anyhow::Result<()> {
         )
         .await?;
     // The kubelet brings a changed Secret into the pod within about a minute and a half.
-    devserver_testkit::wait::until(
+    until(
         "the second key counts",
         std::time::Duration::from_mins(3),
         async || {
@@ -202,7 +212,7 @@ async fn a_changed_key_counts_without_a_restart() -> anyhow::Result<()> {
                 "--",
                 "true",
             ])?;
-            Ok(devserver_testkit::wait::Seen::when(
+            Ok(Seen::when(
                 output.status.success(),
                 String::from_utf8_lossy(&output.stderr),
             ))
