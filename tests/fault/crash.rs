@@ -17,7 +17,7 @@ const UPDATE: &str = "UPDATE_GOLDEN";
 const NEW_IMAGE: &str = "docker.io/library/debian:13";
 
 #[derive(Clone, Copy)]
-enum Tale {
+pub(super) enum Tale {
     Create,
     Update,
     Expire,

@@ -2,6 +2,9 @@
 
 mod api_errors;
 mod crash;
+mod crash_pairs;
 mod lease;
+mod nightly;
 mod rest;
+mod soak;
 mod watch;

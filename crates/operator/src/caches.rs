@@ -274,6 +274,14 @@ impl Watches {
     }
 }
 
+/// Without `managedFields`: nothing here reads them, and they are the larger part of a small object.
+fn lean<K: Resource>(mut event: watcher::Event<K>) -> watcher::Event<K> {
+    if let watcher::Event::Apply(o) | watcher::Event::InitApply(o) = &mut event {
+        o.meta_mut().managed_fields = None;
+    }
+    event
+}
+
 /// Fills a cache and wakes the DevServers that an event concerns.
 async fn feed<K>(
     events: impl futures::Stream<Item = Result<watcher::Event<K>, watcher::Error>>,
@@ -291,7 +299,7 @@ where
     let mut listed = Vec::new();
     while let Some(event) = events.next().await {
         let event = match event {
-            Ok(event) => event,
+            Ok(event) => lean(event),
             Err(error) => {
                 tracing::warn!(what, error = %error, "the watch was interrupted and goes on");
                 continue;

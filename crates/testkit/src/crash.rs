@@ -12,6 +12,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
+mod pairs;
+
+pub use pairs::{PAIR, Pair, Pairs, twice};
+
 use crate::{
     Operator, Scene, canonical,
     diff::differences,

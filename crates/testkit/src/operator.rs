@@ -182,6 +182,15 @@ impl Operator {
         .await
     }
 
+    /// Process identifier of the one that runs, to read `/proc`.
+    pub async fn pid(&self) -> anyhow::Result<u32> {
+        let child = self.0.process.child.lock().await;
+        child
+            .as_ref()
+            .and_then(Child::id)
+            .context("the operator does not run")
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub async fn kill(&self) -> anyhow::Result<()> {
         self.0.process.kill().await

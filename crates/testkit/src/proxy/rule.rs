@@ -80,6 +80,8 @@ pub enum Count {
     Nth(u64),
     /// The first n.
     First(u64),
+    /// One of n, evenly: the n-th, the 2n-th, …
+    OneOf(u64),
     /// All.
     Every,
 }
@@ -89,6 +91,7 @@ impl Count {
         match self {
             Self::Nth(n) => seen == n,
             Self::First(n) => seen <= n,
+            Self::OneOf(n) => seen.is_multiple_of(n),
             Self::Every => true,
         }
     }
@@ -196,6 +199,17 @@ mod tests {
             .map(|_| armed.meet(&apply("secrets")).is_some())
             .collect();
         assert_eq!(hits, [false, true, false, false]);
+    }
+
+    #[test]
+    fn one_request_of_three_is_hit_for_as_long_as_the_rule_stands() {
+        let mut armed = Armed::from(Rule {
+            when: Match::writes(),
+            nth: Count::OneOf(3),
+            then: Action::LoseRequest,
+        });
+        let hits = (0..9).filter(|_| armed.meet(&apply("secrets")).is_some());
+        assert_eq!(hits.count(), 3);
     }
 
     #[test]
