@@ -29,6 +29,12 @@ lab() {
   link_tool kubectl
 }
 
+# Without a node nothing is installed but the custom resources: the operator runs as a process that can be measured.
+resources() {
+  kubectl apply --server-side --filename "$REPO/charts/devserver-platform/crds" >/dev/null
+  kubectl wait --for condition=Established --timeout 60s --filename "$REPO/charts/devserver-platform/crds" >/dev/null
+}
+
 measure() {
   DEVSERVER_OPERATOR=$PROGRAMS/devserver-operator DEVSERVER_DEVCTL=$PROGRAMS/devctl "$PROGRAMS/devserver-bench" --output "$RESULTS" "$1"
 }
@@ -43,7 +49,7 @@ trap finish EXIT
 for name in $BENCHES; do
   step "lab for $name" lab "$name"
   eval "$("$KUBELAB" env --lab "$LAB")"
-  if [ "${SIZE[$name]}" = node ]; then hack/platform.sh --lab "$LAB"; fi
+  if [ "${SIZE[$name]}" = node ]; then hack/platform.sh --lab "$LAB"; else step "custom resources" resources; fi
   step "measure $name" measure "$name"
   "$KUBELAB" down --lab "$LAB"
 done

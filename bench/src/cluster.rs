@@ -21,12 +21,21 @@ pub async fn namespace(client: &Client, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes a namespace without waiting.
+/// Removes a namespace and waits until it is gone: its garbage collection must not slow what is measured next.
 pub async fn remove(client: &Client, name: &str) {
     let api: Api<Namespace> = Api::all(client.clone());
     if let Err(error) = api.delete(name, &DeleteParams::background()).await {
         eprintln!("failed to remove namespace {name}: {error}");
+        return;
     }
+    let started = std::time::Instant::now();
+    while started.elapsed() < Duration::from_mins(2) {
+        if matches!(api.get_opt(name).await, Ok(None)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    eprintln!("namespace {name} was not gone after two minutes");
 }
 
 /// The flavor all measurements use; not the default one.
@@ -74,6 +83,7 @@ pub async fn wait_for(
                 deadline.as_secs()
             );
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Not often: listing hundreds of objects costs the API server more than it takes to write some.
+        tokio::time::sleep(Duration::from_millis(400)).await;
     }
 }

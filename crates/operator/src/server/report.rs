@@ -59,7 +59,10 @@ async fn announce(ctx: &Context, server: &DevServer, new: &DevServerStatus) {
     let same = [condition::READY, condition::VALID]
         .iter()
         .all(|type_| reason(&before, type_) == reason(new, type_));
-    if same {
+    // That it starts is no news: the StatefulSet's and the pod's own events say so step by step.
+    let starts =
+        new.phase == Some(Phase::Provisioning) && reason(&before, condition::READY).is_empty();
+    if same || starts {
         return;
     }
     let invalid =
