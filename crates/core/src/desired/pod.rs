@@ -79,10 +79,10 @@ fn container(env: &Environment) -> Container {
             run_as_non_root: Some(false),
             ..SecurityContext::default()
         }),
-        // The agent holds its answer until sshd is there, so one question is enough; asked again after a second in case
-        // the first came before the agent. Then rarely. No liveness probe: nothing may end somebody's session.
-        startup_probe: Some(probe(1, 3600)),
-        readiness_probe: Some(probe(10, 3)),
+        // The agent holds its answer until sshd is there, and the kubelet asks a readiness probe (not a startup probe) as
+        // soon as the container runs: mostly one question is enough. Two seconds, because now and then the first comes
+        // before the agent. No liveness probe: nothing may end somebody's session.
+        readiness_probe: Some(probe(2, 3)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(mounts(env)),
         ..Container::default()
