@@ -6,6 +6,8 @@
 # One fixed time stamp in every tar: the same content gives the same bytes, so the image keeps its digest.
 : "${SOURCE_DATE_EPOCH:=1735689600}"
 export DEVSERVER_CACHE SOURCE_DATE_EPOCH
+# Called by our own make, the make of a recipe would get its flags: without built-in rules nothing of C compiles.
+unset MAKEFLAGS MAKELEVEL MFLAGS
 
 log() { printf '%s: %s\n' "${IMAGE_NAME:-image}" "$*" >&2; }
 

@@ -15,7 +15,7 @@ build_opendoas() {
       --with-shadow --without-timestamp
     make YACC=byacc CC="$MUSL_CC" CFLAGS=-Os LDFLAGS=-L. doas
   ) >"$WORK/opendoas.log" 2>&1 || die "OpenDoas did not build:
-$(grep -E -m 5 'rror' "$WORK/opendoas.log" || tail -20 "$WORK/opendoas.log")"
+$(tail -30 "$WORK/opendoas.log")"
   mkdir "$out/bin"
   strip -o "$out/bin/doas" "$dir/doas"
 }

@@ -23,7 +23,7 @@ build_openssh() {
       --with-default-path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     make -j2 sshd sshd-session sshd-auth sftp-server ssh-keygen
   ) >"$WORK/openssh.log" 2>&1 || die "OpenSSH did not build:
-$(grep -E -m 5 'rror' "$WORK/openssh.log" || tail -20 "$WORK/openssh.log")"
+$(tail -30 "$WORK/openssh.log")"
   mkdir "$out/bin" "$out/sbin" "$out/libexec"
   strip -o "$out/bin/ssh-keygen" "$dir/ssh-keygen"
   strip -o "$out/sbin/sshd" "$dir/sshd"

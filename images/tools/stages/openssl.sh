@@ -20,7 +20,7 @@ build_openssl() {
     make -j2 build_generated
     make -j2 libcrypto.a
   ) >"$WORK/openssl.log" 2>&1 || die "OpenSSL did not build:
-$(grep -E -m 5 'rror' "$WORK/openssl.log" || tail -20 "$WORK/openssl.log")"
+$(tail -30 "$WORK/openssl.log")"
   mkdir "$out/lib"
   cp "$dir/libcrypto.a" "$out/lib/"
   cp -r "$dir/include" "$out/include"
