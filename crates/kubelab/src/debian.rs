@@ -8,6 +8,8 @@ use crate::{
     command::{finish, run, succeeds},
     config::Size,
     error::Error,
+    lock::Lock,
+    paths::cache,
     progress::Progress,
 };
 
@@ -37,6 +39,11 @@ pub fn for_size(size: Size) -> Vec<&'static str> {
 
 /// Installs what is missing.
 pub fn ensure(packages: &[&str], progress: &Progress) -> Result<(), Error> {
+    if missing(packages).is_empty() {
+        return Ok(());
+    }
+    // Two labs that start at the same time must not both run apt: it refuses the second.
+    let _alone = Lock::acquire(cache().join("locks").join("packages"))?;
     let missing = missing(packages);
     if missing.is_empty() {
         return Ok(());

@@ -98,8 +98,9 @@ impl Lab {
                 config.name
             ));
         }
-        preflight::check(&config.name, config.size)?;
+        // First, because the check asks one of these programs what the kernel can do.
         debian::ensure(&debian::for_size(config.size), progress)?;
+        preflight::check(&config.name, config.size)?;
         let catalog = Catalog::read(&checkout()?)?;
         let tools = Toolbox::for_size(&catalog, config.size, progress)?;
         let wanted = images::wanted(config);
