@@ -5,9 +5,9 @@ set -euo pipefail
 # shellcheck source=hack/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# What each needs: a node with the platform installed, or only a control plane.
-declare -A SIZE=([start]=node [rest]=control-plane [throughput]=control-plane)
-ALL='start rest throughput'
+# What each needs: a node with the platform installed, only a control plane, or one with simulated nodes.
+declare -A SIZE=([start]=node [rest]=control-plane [throughput]=control-plane [crowd]=crowd)
+ALL='start rest throughput crowd'
 : "${BENCHES:=$ALL}"
 LAB=bench
 TRIPLE=x86_64-unknown-linux-gnu

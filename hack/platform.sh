@@ -37,9 +37,12 @@ ensure_namespace() {
 
 # install_chart: every time, because it takes a second and repairs what somebody edited.
 install_chart() {
-  local helm arguments=()
+  local helm node arguments=()
   helm=$(helm_path)
   if [ -n "$LAB" ]; then
+    # API server, kubelet and etcd of a lab have the node's address.
+    node=$(kubectl get nodes --output jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}')
+    arguments+=(--set "operator.config.networkPolicy.blockedCIDRs={169.254.0.0/16,$node/32}")
     arguments+=(--values "$CHART/ci/lab-values.yaml" --set-string "operator.podAnnotations.devserver\.io/image-inputs=$(operator_inputs)")
   else
     [ -z "${REGISTRY:-}" ] || arguments+=(--set-string "images.registry=$REGISTRY")

@@ -15,7 +15,7 @@ RING1_SECONDS=10
 # Compiled and run with the same words: another selection of packages would mean other features, and compiling twice.
 CRATES=(cargo test --locked --no-fail-fast --workspace --exclude devserver-e2e)
 E2E=(cargo test --locked --no-fail-fast -p devserver-e2e)
-CONTROL_PLANE_TESTS=(--test deps --test api --test server --test fault)
+CONTROL_PLANE_TESTS=(--test deps --test api --test server --test fault --test security)
 
 # unit_targets: everything in the crates but kubelab's own tests, which start labs and so belong to rings 2 and 3.
 unit_targets() {
@@ -46,7 +46,7 @@ ring2() {
 }
 
 ring3() {
-  KUBELAB_TEST=1 tests 3 'kubelab: nodes' "${CRATES[@]}" --test node
+  KUBELAB_TEST=1 tests 3 'kubelab: nodes' "${CRATES[@]}" --test node --test policy
   lab_up ring3 3 node
   stage 3 'images and chart' "$REPO/hack/platform.sh" --lab ring3
   stage 3 'image busybox' "$KUBELAB" images load --lab ring3 busybox

@@ -1,21 +1,25 @@
 //! What several promises share: an operator at work, and a DevServer that runs.
 
 use anyhow::Context as _;
-use devserver_api::{DevServer, DevServerStatus, Phase, condition};
+use devserver_api::{DevServer, DevServerFlavor, DevServerStatus, Phase, condition};
 use devserver_testkit::{
     Operator, Scene,
     kubelet::{Fortune, Kubelet},
+    operator::Settings,
     sample,
 };
 use k8s_openapi::{
-    api::core::v1::{PersistentVolumeClaim, Pod},
+    api::{
+        core::v1::{PersistentVolume, PersistentVolumeClaim, Pod},
+        storage::v1::StorageClass,
+    },
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
-    ResourceExt as _,
-    api::{ListParams, Patch, PatchParams},
+    Api, ResourceExt as _,
+    api::{ListParams, Patch, PatchParams, PostParams},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A scene with two flavors, an operator, and a stand-in for the node.
 pub struct Rig {
@@ -47,6 +51,37 @@ impl Rig {
             scene,
             operator,
             kubelet,
+            small,
+            large,
+        })
+    }
+
+    /// Everything at work, the operator with that configuration file; pods become Ready at once.
+    pub async fn with_config(scene: Scene, config: &str) -> anyhow::Result<Self> {
+        let settings = Settings {
+            config: Some(config.to_owned()),
+            ..Settings::alone(scene.namespace())
+        };
+        Self::with_settings(scene, &settings).await
+    }
+
+    /// As [`Rig::with_config`], and it looks at everything each second: for tests that move the clock.
+    pub async fn attentive(scene: Scene, config: &str) -> anyhow::Result<Self> {
+        let settings = Settings {
+            config: Some(config.to_owned()),
+            resync: 1,
+            ..Settings::alone(scene.namespace())
+        };
+        Self::with_settings(scene, &settings).await
+    }
+
+    async fn with_settings(scene: Scene, settings: &Settings) -> anyhow::Result<Self> {
+        let small = scene.flavor("small", "500m", "1Gi").await?;
+        let large = scene.flavor("large", "1", "2Gi").await?;
+        Ok(Self {
+            kubelet: scene.kubelet(Fortune::Ready),
+            operator: scene.operator_with(settings).await?,
+            scene,
             small,
             large,
         })
@@ -122,6 +157,67 @@ pub fn has_reason(status: &DevServerStatus, type_: &str, reason: &str) -> bool {
     condition(status, type_).is_some_and(|c| c.reason == reason)
 }
 
+/// The sample with a time to live.
+pub fn short_lived(rig: &Rig, ttl: &str) -> DevServer {
+    let mut server = rig.sample();
+    server.spec.lifecycle = Some(devserver_api::LifecycleSpec {
+        time_to_live: Some(ttl.to_owned()),
+        ..devserver_api::LifecycleSpec::default()
+    });
+    server
+}
+
+/// How many events about a DevServer have that reason.
+pub async fn events(scene: &Scene, server: &str, reason: &str) -> anyhow::Result<usize> {
+    let list = scene
+        .api::<k8s_openapi::api::events::v1::Event>()
+        .list(&ListParams::default())
+        .await?;
+    let about = |e: &k8s_openapi::api::events::v1::Event| {
+        e.reason.as_deref() == Some(reason)
+            && e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(server)
+    };
+    // One event object counts as often as it says.
+    Ok(list
+        .iter()
+        .filter(|e| about(e))
+        .map(|e| {
+            e.series
+                .as_ref()
+                .map_or(1, |s| usize::try_from(s.count).unwrap_or(1))
+        })
+        .sum())
+}
+
+/// A flavor of the scene with that spec.
+pub async fn offer(scene: &Scene, size: &str, spec: Value) -> anyhow::Result<String> {
+    let name = scene.flavor_name(size);
+    let mut flavor: DevServerFlavor = serde_json::from_value(json!({
+        "apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": name}, "spec": spec,
+    }))?;
+    scene.own(&mut flavor.metadata);
+    let api: Api<DevServerFlavor> = Api::all(scene.client());
+    api.create(&PostParams::default(), &flavor)
+        .await
+        .context("failed to create the flavor")?;
+    Ok(name)
+}
+
+/// A claim as an administrator makes it, with that label.
+pub async fn claim(scene: &Scene, name: &str, label: Option<(&str, &str)>) -> anyhow::Result<()> {
+    let labels: std::collections::BTreeMap<&str, &str> = label.into_iter().collect();
+    let claim = serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+    }))?;
+    let api = scene.api::<PersistentVolumeClaim>();
+    api.create(&PostParams::default(), &claim).await?;
+    Ok(())
+}
+
+/// The label by which an administrator lets a namespace's DevServers mount a claim.
+pub const SHARED: Option<(&str, &str)> = Some((devserver_api::group::LABEL_SHARED, "true"));
+
 /// The message of a refusal by the API server.
 pub fn refusal<T>(result: Result<T, kube::Error>) -> anyhow::Result<String> {
     match result {
@@ -129,4 +225,29 @@ pub fn refusal<T>(result: Result<T, kube::Error>) -> anyhow::Result<String> {
         Err(other) => Err(other.into()),
         Ok(_) => anyhow::bail!("the API server accepted it"),
     }
+}
+
+/// A class whose volumes may grow, and one volume of it for the home: what a provisioner would make.
+pub async fn expandable_home(scene: &Scene, claim: &str) -> anyhow::Result<String> {
+    let name = scene.flavor_name("class");
+    let mut class: StorageClass = serde_json::from_value(json!({
+        "metadata": {"name": name}, "provisioner": "test.devserver.io/none", "allowVolumeExpansion": true,
+    }))?;
+    scene.own(&mut class.metadata);
+    Api::<StorageClass>::all(scene.client())
+        .create(&PostParams::default(), &class)
+        .await?;
+    let mut volume: PersistentVolume = serde_json::from_value(json!({
+        "metadata": {"name": scene.flavor_name("volume")},
+        "spec": {
+            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": name,
+            "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": "/nowhere"},
+            "claimRef": {"namespace": scene.namespace(), "name": claim},
+        },
+    }))?;
+    scene.own(&mut volume.metadata);
+    Api::<PersistentVolume>::all(scene.client())
+        .create(&PostParams::default(), &volume)
+        .await?;
+    Ok(name)
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "JSON values are indexed by name")]
 
 mod cluster;
+mod crowd;
 mod operator;
 mod rest;
 mod results;
@@ -32,6 +33,8 @@ enum What {
     Throughput(throughput::Options),
     /// Control plane: writes per create, and writes at rest.
     Rest(rest::Options),
+    /// Simulated nodes: a thousand DevServers until all run, at rest, after a restart, and after an edit of their flavor.
+    Crowd(crowd::Options),
 }
 
 fn main() -> Result<()> {
@@ -47,6 +50,7 @@ fn main() -> Result<()> {
             What::Start(options) => ("start", start::measure(options).await?),
             What::Throughput(options) => ("throughput", throughput::measure(options).await?),
             What::Rest(options) => ("rest", rest::measure(options).await?),
+            What::Crowd(options) => ("crowd", Box::pin(crowd::measure(options)).await?),
         })
     })?;
     results::add(&args.output, name, figures)

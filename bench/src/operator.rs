@@ -14,23 +14,25 @@ pub struct Operator {
 impl Operator {
     /// Starts the operator for one namespace and waits until it is ready.
     pub async fn start(namespace: &str) -> Result<Self> {
+        Self::run(namespace, &["--watch-namespace", namespace]).await
+    }
+
+    /// Starts the operator for all namespaces and waits until it is ready; `word` names its log.
+    pub async fn start_everywhere(word: &str) -> Result<Self> {
+        Self::run(word, &[]).await
+    }
+
+    async fn run(word: &str, scope: &[&str]) -> Result<Self> {
         let program = program()?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
         let listen = format!("127.0.0.1:{port}");
-        let log = std::fs::File::create(
-            std::env::temp_dir().join(format!("bench-operator-{namespace}.log")),
-        )?;
+        let log =
+            std::fs::File::create(std::env::temp_dir().join(format!("bench-operator-{word}.log")))?;
         let child = Command::new(&program)
-            .args([
-                "run",
-                "--leader-elect=false",
-                "--watch-namespace",
-                namespace,
-                "--listen",
-                &listen,
-            ])
+            .args(["run", "--leader-elect=false", "--listen", &listen])
+            .args(scope)
             .stdin(Stdio::null())
             .stderr(log)
             .kill_on_drop(true)

@@ -139,7 +139,7 @@ impl Bench {
         Ok(took)
     }
 
-    /// Seconds to `Running`, and to the end of a successful `ssh … true`.
+    /// Seconds to `Running`, and to the end of a successful `devctl ssh … true` that its user typed right after the create.
     async fn devserver(&self, round: usize, flavor: &str) -> Result<(f64, f64)> {
         let name = format!("server-{round}");
         let api: Api<DevServer> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -152,15 +152,20 @@ impl Bench {
         api.create(&PostParams::default(), &server).await?;
         let is_running =
             |s: &DevServer| s.status.as_ref().and_then(|s| s.phase) == Some(Phase::Running);
-        until(changes, is_running).await?;
-        let running = started.elapsed().as_secs_f64();
-        self.ssh(&name).await?;
-        let login = started.elapsed().as_secs_f64();
+        let running = async {
+            until(changes, is_running).await?;
+            anyhow::Ok(started.elapsed().as_secs_f64())
+        };
+        let login = async {
+            self.ssh(&name).await?;
+            anyhow::Ok(started.elapsed().as_secs_f64())
+        };
+        let (running, login) = tokio::try_join!(running, login)?;
         api.delete(&name, &DeleteParams::background()).await?;
         Ok((running, login))
     }
 
-    /// As its user would: `devctl ssh NAME -- true`, with strict host keys.
+    /// As its user would: `devctl ssh NAME -- true`, which waits until it runs, with strict host keys.
     async fn ssh(&self, name: &str) -> Result<()> {
         let ended = tokio::process::Command::new(&self.devctl)
             .env("DEVCTL_CONFIG_DIR", self.keys.path().join("devctl"))

@@ -178,7 +178,7 @@ async fn raw_one(
     for object in desired(&env) {
         let value = object.to_value();
         let kind = object.kind().as_str();
-        let group = if kind == "StatefulSet" { "apps" } else { "" };
+        let (group, _) = object.kind().resource();
         let resource = ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk(group, "v1", kind));
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
         api.create(&params, &serde_json::from_value(value)?)

@@ -39,7 +39,7 @@ ROOT=$WORK/root
 install -d -m 0755 "$ROOT" "$ROOT/bin" "$ROOT/sbin" "$ROOT/libexec"
 
 c_stage openssl
-c_stage openssh "$STAGE_DIR"
+c_stage openssh "$STAGE_DIR" "$STAGES/sha512-crypt.c"
 cp -r "$STAGE_DIR/." "$ROOT"
 c_stage opendoas
 cp -r "$STAGE_DIR/." "$ROOT"
@@ -47,6 +47,8 @@ cp -r "$STAGE_DIR/." "$ROOT"
 cargo_static devserver-agent
 install -m 0755 "$CARGO_BINARY" "$ROOT/bin/devserver-agent"
 install -m 0755 "$HERE/startup.sh" "$ROOT/startup.sh"
+install -m 0755 "$HERE/login-shell.sh" "$ROOT/libexec/login-shell"
+install -m 0755 "$HERE/install-packages.sh" "$ROOT/libexec/install-packages"
 printf '%s' "$SECURITY_LEVEL" >"$ROOT/SECURITY_LEVEL"
 
 # sshd refuses to run an AuthorizedKeysCommand from a path that anybody but root may write.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Turns any image with a shell into an environment people log in to: the user dev with id 1000, a way
 # to become root, the folders sshd wants; then becomes sshd. Mounted read-only at /opt/devserver.
+# Where sshd is in a container of its own, or nowhere, DEVSERVER_SSH_PORT is 0 and it only waits for the end.
 #
 # It runs as root at every start of the container, so: whatever is right already is not written again,
 # and nothing below the home or /shared is touched as root. Those belong to the user, who could have
@@ -18,6 +19,7 @@ ID=1000
 HOME_DIR=/home/dev
 TOOLS=/opt/devserver
 CONFIG=/etc/devserver/sshd
+PASSWORD=/etc/devserver/password/hash
 RUN=/run/devserver
 
 say() { printf 'startup: %s\n' "$*" >&2; }
@@ -153,11 +155,27 @@ choose_password() {
   esac
 }
 
+# The hash of the password that may log in, where the platform allows one. sshd reads /etc/passwd only; whoever can
+# read it inside is the user, or has become root already. Sets password_hash.
+read_password() {
+  password_hash=''
+  if [ ! -f "$PASSWORD" ]; then return 0; fi
+  password_hash=$(cat "$PASSWORD")
+  # shellcheck disable=SC2016 # the dollar signs are those of the hash
+  case $password_hash in
+    *[!A-Za-z0-9./\$=]*) ;;
+    '$6$'*'$'?*) return 0 ;;
+  esac
+  password_hash=''
+  say "warning: the password hash is not one of crypt(5) with SHA-512, \$6\$…, as \`openssl passwd -6\` makes it; no password is right"
+}
+
 dev_passwd_entry() {
   split "$user_entry"
   rest=${f4#*:} gecos=${rest%%:*} shell=${rest##*:}
   if [ -f /etc/shadow ]; then password=x; else password='*'; fi
-  printf '%s:%s:%s:%s:%s:%s:%s\n' "$LOGIN" "$(choose_password "$f2" "$password")" "$ID" "$ID" \
+  password=$(choose_password "$f2" "$password")
+  printf '%s:%s:%s:%s:%s:%s:%s\n' "$LOGIN" "${password_hash:-$password}" "$ID" "$ID" \
     "$gecos" "$HOME_DIR" "$(choose_shell "$shell")"
 }
 
@@ -221,6 +239,7 @@ write_table() {
 make_accounts() {
   if [ ! -f /etc/passwd ]; then replace /etc/passwd 'root:x:0:0:root:/root:/bin/sh' 0644 || true; fi
   if [ ! -f /etc/group ]; then replace /etc/group 'root:x:0:' 0644 || true; fi
+  read_password
   lock_accounts
   scan_accounts
   sshd_id=$(free_id)
@@ -258,6 +277,10 @@ make_home() {
       say "warning: the owner of $HOME_DIR is $owner and cannot be changed (read-only volume?)"
     fi
   fi
+  fill_home
+}
+
+fill_home() {
   # shellcheck disable=SC2010 # the names do not matter, only whether there are any
   if [ -d /etc/skel ] && ! ls -A "$HOME_DIR" | grep -qv '^lost+found$'; then
     as_dev cp -R /etc/skel/. "$HOME_DIR/" || say "warning: the files of /etc/skel were not copied"
@@ -317,7 +340,11 @@ case :\$PATH: in
   *:$TOOLS/bin:*) ;;
   *) PATH=${image_path:+$image_path:}\$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin:$TOOLS/bin ;;
 esac
-export PATH" 0644 || say "warning: /etc/profile.d/devserver.sh cannot be written"
+export PATH
+if [ -t 1 ] && [ -f $CONFIG/pip-requirements.txt ] && [ -s \"\$HOME/.local/state/devserver/pip-failed\" ]; then
+  cat \"\$HOME/.local/state/devserver/pip-failed\"
+fi" 0644 ||
+    say "warning: /etc/profile.d/devserver.sh cannot be written"
 }
 
 # sshd prints /etc/motd at interactive logins only, whatever the shell; never for commands, scp or sftp.
@@ -333,8 +360,26 @@ start_sshd() {
   exec "$TOOLS/sbin/sshd" -D -e -f "$CONFIG/sshd_config"
 }
 
+has_sshd() { [ "${DEVSERVER_SSH_PORT:-22}" != 0 ]; }
+
+pause() { exec "$TOOLS/bin/devserver-agent" pause; }
+
+# Where the flavor forbids root: the account files are mounted, and the home belongs to the group of the user already.
+prepare_without_root() {
+  if [ "$(id -u)" != "$ID" ] || has_sshd; then fail "must run as root; the container runs as uid $(id -u)"; fi
+  if [ ! -w "$HOME_DIR" ]; then
+    say "warning: $HOME_DIR cannot be written; the storage class does not apply fsGroup, or the volume is read-only"
+  fi
+  # fsGroup opens a home from before to its group, and ssh refuses such keys. As the user itself: a link is no danger.
+  if [ -d "$HOME_DIR/.ssh" ]; then chmod -R go= "$HOME_DIR/.ssh" || true; fi
+  fill_home
+}
+
 main() {
-  if [ "$(id -u)" != 0 ]; then fail "must run as root; the container runs as uid $(id -u)"; fi
+  if [ "$(id -u)" != 0 ]; then
+    prepare_without_root
+    pause
+  fi
   # sshd insists on an empty folder that belongs to root and that nobody else may write to.
   mkdir -p "$RUN/empty" /run/sshd || fail "$RUN cannot be made: the root file system is read-only"
   chmod 0755 "$RUN" "$RUN/empty" /run/sshd
@@ -343,6 +388,7 @@ main() {
   make_root_access
   make_profile
   make_motd
+  has_sshd || pause
   start_sshd
 }
 

@@ -3,4 +3,5 @@
 mod bad_input;
 mod bad_input_table;
 mod examples;
+mod flavor;
 mod schema;

@@ -1,5 +1,7 @@
 //! Who may know whom: the dependency rule of the workspace, read from cargo itself.
 
+mod requirements;
+
 use std::{collections::BTreeSet, process::Command};
 
 use anyhow::ensure;

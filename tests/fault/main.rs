@@ -1,10 +1,13 @@
 //! The operator under fire: killed at every write, answered with errors, left at rest, contending for the lease.
 
 mod api_errors;
+mod clock;
 mod crash;
 mod crash_pairs;
+mod crash_users;
 mod lease;
 mod nightly;
 mod rest;
 mod soak;
+mod tales;
 mod watch;

@@ -3,7 +3,7 @@
 use crate::machine::User;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn root_inside_is_an_unprivileged_user_outside_without_a_token() -> anyhow::Result<()> {
+async fn b1_root_inside_is_an_unprivileged_user_outside_without_a_token() -> anyhow::Result<()> {
     let user = User::new("isolation").await?;
     user.create("box", &[])?;
     let map = user.says("box", "cat /proc/self/uid_map")?;

@@ -8,9 +8,15 @@
 )]
 
 mod access;
+mod checkpoint;
 mod fallback;
 mod files;
 mod images;
 mod isolation;
 mod lifecycle;
 mod machine;
+mod network;
+mod packages;
+mod placement;
+mod sidecar;
+mod spec;

@@ -2,44 +2,13 @@
 
 use anyhow::{Context as _, ensure};
 use devserver_api::{DevServer, condition};
-use devserver_e2e::{Rig, condition, has_reason, is_running};
-use devserver_testkit::{Scene, sample, with_namespace};
-use k8s_openapi::api::{
-    core::v1::{PersistentVolume, PersistentVolumeClaim, Pod},
-    storage::v1::StorageClass,
-};
-use kube::{
-    Api, ResourceExt as _,
-    api::{DeleteParams, PostParams},
-};
+use devserver_e2e::{Rig, condition, expandable_home, has_reason, is_running};
+use devserver_testkit::{sample, with_namespace};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::{ResourceExt as _, api::DeleteParams};
 use serde_json::json;
 
 const HOME: &str = "home-workbench-0";
-
-/// A class whose volumes may grow, and one volume of it for the home: what a provisioner would make.
-async fn expandable(scene: &Scene) -> anyhow::Result<String> {
-    let name = scene.flavor_name("class");
-    let mut class: StorageClass = serde_json::from_value(json!({
-        "metadata": {"name": name}, "provisioner": "test.devserver.io/none", "allowVolumeExpansion": true,
-    }))?;
-    scene.own(&mut class.metadata);
-    Api::<StorageClass>::all(scene.client())
-        .create(&PostParams::default(), &class)
-        .await?;
-    let mut volume: PersistentVolume = serde_json::from_value(json!({
-        "metadata": {"name": scene.flavor_name("volume")},
-        "spec": {
-            "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": name,
-            "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": "/nowhere"},
-            "claimRef": {"namespace": scene.namespace(), "name": HOME},
-        },
-    }))?;
-    scene.own(&mut volume.metadata);
-    Api::<PersistentVolume>::all(scene.client())
-        .create(&PostParams::default(), &volume)
-        .await?;
-    Ok(name)
-}
 
 fn asks_for(claim: &PersistentVolumeClaim, size: &str) -> bool {
     let spec = claim.spec.as_ref();
@@ -52,7 +21,7 @@ fn asks_for(claim: &PersistentVolumeClaim, size: &str) -> bool {
 #[tokio::test]
 async fn a_home_of_the_class_asked_for_grows_in_place() -> anyhow::Result<()> {
     with_namespace("home grows", async |scene| {
-        let class = expandable(&scene).await?;
+        let class = expandable_home(&scene, HOME).await?;
         let rig = Rig::new(scene.clone()).await?;
         let mut server = rig.sample();
         server.spec.storage_class_name = Some(class.clone());
@@ -92,7 +61,7 @@ async fn a_home_of_the_class_asked_for_grows_in_place() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_kept_home_is_not_given_to_another_owner() -> anyhow::Result<()> {
+async fn c4_a_kept_home_is_not_given_to_another_owner() -> anyhow::Result<()> {
     with_namespace("home of another", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
         rig.running().await?;

@@ -1,14 +1,30 @@
 //! What becomes of a DevServer from its creation to its end.
 
 mod create;
+mod deadlines;
 mod default_flavor;
 mod delete;
+mod disruption;
+mod dns;
 mod expire;
+mod extend;
+mod flavor_autoscalers;
+mod flavor_edit;
+mod flavor_rig;
+mod flavor_status;
 mod home;
 mod name_taken;
+mod network;
 mod ordinary_user;
 mod pages;
+mod pod_shape;
+mod pod_shape_home;
 mod repair;
 mod restart_pending;
+mod ssh_fields;
 mod start_failures;
 mod suspend;
+mod users;
+mod users_devctl;
+mod users_teams;
+mod warnings;

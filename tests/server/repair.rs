@@ -4,7 +4,7 @@ use std::{fmt::Debug, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use devserver_api::condition;
-use devserver_e2e::{Rig, is_running};
+use devserver_e2e::{Rig, SHARED, claim, is_running};
 use devserver_testkit::{
     canonical, diff::differences, operator::Settings, sample, wait, wait::Seen, with_namespace,
 };
@@ -12,11 +12,7 @@ use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, Secret, Service, ServiceAccount},
 };
-use kube::{
-    ResourceExt as _,
-    api::{DeleteParams, PostParams},
-    core::NamespaceResourceScope,
-};
+use kube::{ResourceExt as _, api::DeleteParams, core::NamespaceResourceScope};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -216,12 +212,7 @@ async fn removed_host_keys_are_made_again_and_the_status_follows() -> anyhow::Re
 async fn a_field_removed_from_the_spec_disappears_from_the_objects() -> anyhow::Result<()> {
     with_namespace("to and back", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
-        let claim = serde_json::from_value(json!({
-            "metadata": {"name": "datasets"},
-            "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
-        }))?;
-        let api = scene.api::<k8s_openapi::api::core::v1::PersistentVolumeClaim>();
-        api.create(&PostParams::default(), &claim).await?;
+        claim(&scene, "datasets", SHARED).await?;
         let mut server = rig.sample();
         server.spec.lifecycle = Some(devserver_api::LifecycleSpec {
             restart_policy: Some(devserver_api::RestartPolicy::Automatic),

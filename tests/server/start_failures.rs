@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use devserver_api::{DevServerStatus, Phase, condition};
-use devserver_e2e::{Rig, has_reason, is_running};
+use devserver_e2e::{Rig, SHARED, claim, has_reason, is_running};
 use devserver_testkit::{Scene, kubelet::Fortune, sample, wait, wait::Seen, with_namespace};
 use k8s_openapi::api::{core::v1::ResourceQuota, events::v1::Event};
 use kube::api::{ListParams, PostParams};
@@ -108,14 +108,17 @@ async fn a_shared_claim_that_is_not_there_is_named_and_waited_for() -> anyhow::R
         let mut server = rig.sample();
         server.spec.shared_volume_claim_name = Some("datasets".to_owned());
         scene.create(&server).await?;
-        says(&scene, Phase::Pending, "ClaimNotFound", &["spec.sharedVolumeClaimName", "datasets"]).await?;
-        let claim = serde_json::from_value(json!({
-            "metadata": {"name": "datasets"},
-            "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
-        }))?;
-        let api = scene.api::<k8s_openapi::api::core::v1::PersistentVolumeClaim>();
-        api.create(&PostParams::default(), &claim).await?;
-        scene.status(sample::NAME, "runs once the claim is there", is_running).await?;
+        says(
+            &scene,
+            Phase::Pending,
+            "ClaimNotFound",
+            &["spec.sharedVolumeClaimName", "datasets"],
+        )
+        .await?;
+        claim(&scene, "datasets", SHARED).await?;
+        scene
+            .status(sample::NAME, "runs once the claim is there", is_running)
+            .await?;
         Ok(())
     })
     .await

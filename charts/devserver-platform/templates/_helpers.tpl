@@ -29,11 +29,11 @@ app.kubernetes.io/component: operator
 {{- end -}}
 {{- end }}
 
-{{/* The operator's configuration file: what images say, overlaid by operator.config. */}}
+{{/* The operator's configuration file: what images and the release say, overlaid by operator.config. */}}
 {{- define "devserver.config" -}}
 {{- $fromImages := dict
   "defaultImage" (include "devserver.image" (dict "root" . "name" "base"))
   "toolsImage" (include "devserver.image" (dict "root" . "name" "tools"))
-  "imagePullPolicy" .Values.images.pullPolicy -}}
+  "networkPolicy" (dict "platformNamespace" .Release.Namespace) -}}
 {{- toYaml (mergeOverwrite $fromImages (deepCopy .Values.operator.config)) -}}
 {{- end }}

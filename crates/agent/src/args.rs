@@ -8,8 +8,9 @@ use thiserror::Error;
 
 /// Printed below every error about the command line.
 pub const USAGE: &str = "usage: devserver-agent init -- PROGRAM [ARGUMENT…]
+       devserver-agent pause
        devserver-agent authorized-keys USER
-       devserver-agent as-login-user -- PROGRAM [ARGUMENT…]
+       devserver-agent as-login-user [--log FILE] -- PROGRAM [ARGUMENT…]
        devserver-agent copy FROM TO
        devserver-agent version";
 
@@ -26,8 +27,12 @@ pub enum Command {
         /// Its arguments.
         arguments: Vec<OsString>,
     },
+    /// Do nothing until told to end: the main process where no sshd is wanted.
+    Pause,
     /// Become the login user for good and run the program in place of the agent.
     AsLoginUser {
+        /// File below the home that takes the program's output.
+        log: Option<PathBuf>,
         /// The program to run.
         program: OsString,
         /// Its arguments.
@@ -74,9 +79,15 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Error
             Ok(Command::Init { program, arguments })
         }
         Some("as-login-user") => {
+            let (log, rest) = log(rest);
             let (program, arguments) = program("as-login-user", rest)?;
-            Ok(Command::AsLoginUser { program, arguments })
+            Ok(Command::AsLoginUser {
+                log,
+                program,
+                arguments,
+            })
         }
+        Some("pause") if rest.is_empty() => Ok(Command::Pause),
         Some("authorized-keys") => match <[OsString; 1]>::try_from(rest) {
             Ok([user]) => Ok(Command::AuthorizedKeys { user }),
             Err(_) => Err(Error::Arguments("authorized-keys")),
@@ -90,6 +101,14 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Error
         },
         Some("version" | "--version") if rest.is_empty() => Ok(Command::Version),
         _ => Err(Error::Unknown(command)),
+    }
+}
+
+/// Takes `--log FILE` away from the front.
+fn log(rest: Vec<OsString>) -> (Option<PathBuf>, Vec<OsString>) {
+    match rest.as_slice() {
+        [option, file, others @ ..] if option == "--log" => (Some(file.into()), others.to_vec()),
+        _ => (None, rest),
     }
 }
 
@@ -151,6 +170,21 @@ mod tests {
             parse_line("authorized-keys a b"),
             Err(Error::Arguments("authorized-keys"))
         );
+    }
+
+    #[test]
+    fn a_log_is_taken_before_the_separator_only() {
+        let log = |line| match parse_line(line) {
+            Ok(Command::AsLoginUser { log, arguments, .. }) => (log, arguments.len()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            log("as-login-user --log a/b -- id"),
+            (Some("a/b".into()), 0)
+        );
+        assert_eq!(log("as-login-user -- id --log x"), (None, 2));
+        assert_eq!(parse_line("pause"), Ok(Command::Pause));
+        assert!(parse_line("pause now").is_err());
     }
 
     #[test]

@@ -27,9 +27,11 @@ pub fn tree(from: &Path, to: &Path) -> Result<usize, Error> {
     let device = fs::metadata(from).map_err(at(from))?.dev();
     let target = fs::canonicalize(to).map_err(at(to))?;
     let copied = folder(&Source { device, target }, from, to)?;
-    // A volume made for a pod is open to all.
-    fs::set_permissions(to, Permissions::from_mode(MODE_MASK)).map_err(at(to))?;
-    Ok(copied)
+    // A volume made for a pod is open to all, and belongs to root: where nobody is root it stays as it is.
+    match fs::set_permissions(to, Permissions::from_mode(MODE_MASK)) {
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(at(to)(error)),
+        _ => Ok(copied),
+    }
 }
 
 /// What belongs to the tree that is copied.

@@ -5,13 +5,14 @@
 use std::fs;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::procfs::is_listening;
 
-/// The port of the health endpoint.
+/// The port of the health endpoint, unless another is set.
 pub const PORT: u16 = 9022;
 /// How long sshd may take to say hello.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -20,9 +21,9 @@ const WAIT_FOR_START: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// sshd has not answered yet.
+    /// What is expected has not been seen yet.
     Starting,
-    /// sshd has answered once.
+    /// It has been seen once.
     Serving,
     /// The container is being stopped.
     Stopping,
@@ -30,20 +31,34 @@ enum State {
     Ended(u8),
 }
 
-/// The state of the SSH server, shared by the first process and the health endpoint.
+/// The state of the environment, shared by the first process and the health endpoint.
 #[derive(Debug)]
 pub struct Health {
-    ssh_port: u16,
+    /// Port of sshd. `None`: the environment is ready when its preparation ended in `pause`.
+    ssh_port: Option<u16>,
+    /// Process id of the main process, 0 before it was started.
+    main: AtomicI32,
     state: Mutex<State>,
 }
 
 impl Health {
-    /// A server that is still starting.
-    pub fn new(ssh_port: u16) -> Self {
+    /// An environment that is still starting.
+    pub fn new(ssh_port: Option<u16>) -> Self {
         Self {
             ssh_port,
+            main: AtomicI32::new(0),
             state: Mutex::new(State::Starting),
         }
+    }
+
+    /// The main process was started.
+    pub fn main_process_started(&self, pid: i32) {
+        self.main.store(pid, Ordering::SeqCst);
+    }
+
+    /// Whether the container is being stopped or has nothing left to do.
+    pub fn is_ending(&self) -> bool {
+        matches!(*self.lock(), State::Stopping | State::Ended(_))
     }
 
     /// The main process ended; nothing brings the server back but a restart of the container.
@@ -65,10 +80,15 @@ impl Health {
         match state {
             State::Ended(status) => Err(format!("the main process ended with status {status}")),
             State::Stopping => Err("the environment is being stopped".into()),
-            State::Serving => self.check_listening(),
+            State::Serving => match self.ssh_port {
+                Some(port) => check_listening(port),
+                None => self.check_paused(),
+            },
             State::Starting => {
-                self.check_listening()?;
-                self.check_banner()?;
+                match self.ssh_port {
+                    Some(port) => check_listening(port).and_then(|()| check_banner(port))?,
+                    None => self.check_paused()?,
+                }
                 let mut state = self.lock();
                 // A shutdown that began meanwhile must not be undone.
                 if *state == State::Starting {
@@ -93,32 +113,43 @@ impl Health {
         }
     }
 
-    fn check_listening(&self) -> Result<(), String> {
-        let is_in = |path| fs::read_to_string(path).is_ok_and(|t| is_listening(&t, self.ssh_port));
-        if is_in("/proc/net/tcp") || is_in("/proc/net/tcp6") {
+    fn check_paused(&self) -> Result<(), String> {
+        let path = format!("/proc/{}/cmdline", self.main.load(Ordering::SeqCst));
+        if fs::read(path).is_ok_and(|line| is_pause(&line)) {
             return Ok(());
         }
-        Err(format!(
-            "nothing listens on port {}: sshd has not started",
-            self.ssh_port
-        ))
-    }
-
-    fn check_banner(&self) -> Result<(), String> {
-        let said = read_banner(self.ssh_port)
-            .map_err(|error| format!("sshd does not answer on port {}: {error}", self.ssh_port))?;
-        if &said == b"SSH-" {
-            return Ok(());
-        }
-        Err(format!(
-            "what listens on port {} is not an SSH server",
-            self.ssh_port
-        ))
+        Err("the environment is still being prepared".into())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a command line, as `/proc` has it, is that of `devserver-agent pause`.
+fn is_pause(line: &[u8]) -> bool {
+    let mut words = line.split(|&byte| byte == 0);
+    let program = words.next().unwrap_or_default();
+    program.ends_with(b"/devserver-agent") && words.next() == Some(b"pause".as_slice())
+}
+
+fn check_listening(port: u16) -> Result<(), String> {
+    let is_in = |path| fs::read_to_string(path).is_ok_and(|table| is_listening(&table, port));
+    if is_in("/proc/net/tcp") || is_in("/proc/net/tcp6") {
+        return Ok(());
+    }
+    Err(format!(
+        "nothing listens on port {port}: sshd has not started"
+    ))
+}
+
+fn check_banner(port: u16) -> Result<(), String> {
+    let said = read_banner(port)
+        .map_err(|error| format!("sshd does not answer on port {port}: {error}"))?;
+    if &said == b"SSH-" {
+        return Ok(());
+    }
+    Err(format!("what listens on port {port} is not an SSH server"))
 }
 
 fn read_banner(port: u16) -> io::Result<[u8; 4]> {
@@ -151,14 +182,14 @@ mod tests {
 
     #[test]
     fn ssh_greeting_makes_it_healthy() {
-        let health = Health::new(greeter(b"SSH-2.0-OpenSSH_10.0\r\n"));
+        let health = Health::new(Some(greeter(b"SSH-2.0-OpenSSH_10.0\r\n")));
         assert_eq!(health.check(), Ok(()));
         assert_eq!(*health.lock(), State::Serving);
     }
 
     #[test]
     fn other_server_on_the_port_is_named() {
-        let reason = Health::new(greeter(b"HTTP/1.1 400 Bad Request\r\n"))
+        let reason = Health::new(Some(greeter(b"HTTP/1.1 400 Bad Request\r\n")))
             .check()
             .unwrap_err();
         assert!(reason.contains("not an SSH server"), "{reason}");
@@ -166,13 +197,27 @@ mod tests {
 
     #[test]
     fn silent_server_is_not_healthy() {
-        let reason = Health::new(greeter(b"")).check().unwrap_err();
+        let reason = Health::new(Some(greeter(b""))).check().unwrap_err();
         assert!(reason.contains("does not answer"), "{reason}");
     }
 
     #[test]
+    fn without_sshd_only_a_paused_main_process_is_healthy() {
+        assert!(is_pause(b"/opt/devserver/bin/devserver-agent\0pause\0"));
+        for other in [
+            b"/bin/sh\0/opt/devserver/startup.sh\0".as_slice(),
+            b"/opt/devserver/bin/devserver-agent\0init\0",
+            b"devserver-agent pause\0",
+            b"",
+        ] {
+            assert!(!is_pause(other));
+        }
+        assert!(Health::new(None).check().unwrap_err().contains("prepared"));
+    }
+
+    #[test]
     fn stopping_and_ended_servers_say_so_for_ever() {
-        let health = Health::new(greeter(b"SSH-2.0-x\r\n"));
+        let health = Health::new(Some(greeter(b"SSH-2.0-x\r\n")));
         health.check().unwrap();
         health.stopping();
         assert!(health.check().unwrap_err().contains("being stopped"));

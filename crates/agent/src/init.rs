@@ -9,23 +9,24 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use serde_json::json;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use thiserror::Error;
 
-use crate::health::{self, Health};
+use crate::children::{Children, Started};
+use crate::health::Health;
 use crate::ladder::{Ladder, Step};
 use crate::settings::Settings;
-use crate::{http, notice, processes};
+use crate::{checkpoint, expiration, http, notice, packages, processes};
 
 /// How often a shutdown looks whether all have gone. Processes that entered from outside are not
 /// our children, so no signal tells of their end.
 const LOOK: Duration = Duration::from_millis(50);
 const FAREWELL: &str = "*** This environment is being stopped now. Your session ends. ***";
+const SAVING: &str =
+    "*** This environment is being stopped. The checkpoint command saves your work first. ***";
 
 /// Something the first process cannot do without was refused by the operating system.
 #[derive(Debug, Error)]
@@ -47,22 +48,32 @@ pub fn run(program: &OsStr, arguments: &[OsString], settings: &Settings) -> Resu
         .map_err(|error| system("become the parent of orphans")(error.into()))?;
     let signals = listen_for_signals().map_err(system("listen for signals"))?;
     let health = Arc::new(Health::new(settings.ssh_port));
-    http::serve(health::PORT, Arc::clone(&health)).map_err(system("serve the health endpoint"))?;
-    let child = Command::new(program)
-        .args(arguments)
-        .process_group(0)
-        .spawn()
+    http::serve(settings.health_port, Arc::clone(&health))
+        .map_err(system("serve the health endpoint"))?;
+    let children = Arc::new(Children::default());
+    let mut command = Command::new(program);
+    let main = children
+        .start(command.args(arguments).process_group(0))
         .map_err(system(&format!("start {}", program.display())))?;
-    // From here on the status is taken by `reap` alone, `Child` would compete for it.
-    let main = Pid::from_raw(child.id().cast_signed());
+    health.main_process_started(main.pid.as_raw());
+    expiration::watch(settings.name.clone()).map_err(system("watch the expiration"))?;
+    if !settings.is_sidecar {
+        packages::watch(Arc::clone(&children), Arc::clone(&health))
+            .map_err(system("watch the packages"))?;
+    }
     let mut supervisor = Supervisor {
         main,
         status: None,
+        children,
         signals,
         health,
     };
     supervisor.watch();
-    supervisor.end_all(settings.grace);
+    let mut grace = settings.grace;
+    if supervisor.status.is_none() && !settings.is_sidecar {
+        grace = grace.saturating_sub(supervisor.save_work(grace));
+    }
+    supervisor.end_all(grace);
     Ok(supervisor.status.unwrap_or(128 + 9))
 }
 
@@ -83,10 +94,11 @@ fn listen_for_signals() -> std::io::Result<Receiver<i32>> {
 }
 
 struct Supervisor {
-    /// The program: startup.sh, which becomes sshd.
-    main: Pid,
+    /// The program: startup.sh, which becomes sshd or pauses.
+    main: Started,
     /// Its exit status once it has ended.
     status: Option<u8>,
+    children: Arc<Children>,
     signals: Receiver<i32>,
     health: Arc<Health>,
 }
@@ -99,35 +111,54 @@ impl Supervisor {
                 Ok(SIGCHLD) => self.reap(),
                 Ok(SIGHUP) => {
                     // sshd reads its configuration again.
-                    let _ = kill(self.main, Signal::SIGHUP);
+                    let _ = kill(self.main.pid, Signal::SIGHUP);
                 }
                 Ok(_) | Err(_) => break,
             }
         }
     }
 
-    /// Takes the status of every ended child. One signal may stand for many of them.
     fn reap(&mut self) {
-        loop {
-            let ended = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, u8::try_from(code).unwrap_or(u8::MAX)),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, signal_status(signal)),
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
-                Ok(_) | Err(Errno::EINTR) => continue,
-                Err(error) => {
-                    eprintln!("devserver-agent: failed to wait for a child: {error}");
-                    return;
-                }
-            };
-            if ended.0 == self.main {
-                eprintln!(
-                    "devserver-agent: the main process ended with status {}",
-                    ended.1
-                );
-                self.status = Some(ended.1);
-                self.health.main_process_ended(ended.1);
-            }
+        self.children.reap();
+        if let Ok(status) = self.main.ended.try_recv() {
+            eprintln!("devserver-agent: the main process ended with status {status}");
+            self.status = Some(status);
+            self.health.main_process_ended(status);
         }
+    }
+
+    /// Waits a moment, less when a signal comes.
+    fn pause(&self) {
+        if let Err(RecvTimeoutError::Disconnected) = self.signals.recv_timeout(LOOK) {
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Runs the checkpoint command, while everything else is still there, and returns how long that took.
+    fn save_work(&mut self, grace: Duration) -> Duration {
+        let begun = Instant::now();
+        self.health.stopping();
+        let Some(mut command) = checkpoint::command() else {
+            return begun.elapsed();
+        };
+        notice::tell_terminals(SAVING);
+        let limit = checkpoint::limit(grace);
+        let status = match self.children.start(&mut command) {
+            Err(error) => json!(format!("failed to start: {error}")),
+            Ok(started) => loop {
+                self.reap();
+                if let Ok(status) = started.ended.try_recv() {
+                    break json!(status);
+                }
+                if begun.elapsed() >= limit {
+                    break json!(format!("not done within {} s", limit.as_secs()));
+                }
+                self.pause();
+            },
+        };
+        let seconds = begun.elapsed().as_secs();
+        notice::log(&json!({"event": "checkpoint", "status": status, "seconds": seconds}));
+        begun.elapsed()
     }
 
     /// Ends all processes, politely as long as there is time. Returns as soon as none is left.
@@ -152,24 +183,7 @@ impl Supervisor {
                 }
                 processes::signal(&left, step);
             }
-            if let Err(RecvTimeoutError::Disconnected) = self.signals.recv_timeout(LOOK) {
-                thread::sleep(LOOK);
-            }
+            self.pause();
         }
-    }
-}
-
-fn signal_status(signal: Signal) -> u8 {
-    u8::try_from(128 + signal as i32).unwrap_or(u8::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn killed_program_has_the_status_a_shell_would_give() {
-        assert_eq!(signal_status(Signal::SIGTERM), 143);
-        assert_eq!(signal_status(Signal::SIGKILL), 137);
     }
 }

@@ -4,7 +4,10 @@
 //! It must run in any image, so it needs no library, no shell and no file but `/proc`.
 
 mod args;
+mod checkpoint;
+mod children;
 mod copy;
+mod expiration;
 mod health;
 mod http;
 mod init;
@@ -12,6 +15,8 @@ mod keys;
 mod ladder;
 mod login_user;
 mod notice;
+mod packages;
+mod pause;
 mod processes;
 mod procfs;
 mod settings;
@@ -47,9 +52,16 @@ fn run(command: Command) -> Result<ExitCode> {
             let settings = Settings::from_environment()?;
             Ok(ExitCode::from(init::run(&program, &arguments, &settings)?))
         }
-        Command::AsLoginUser { program, arguments } => {
-            Err(login_user::run(&program, &arguments)).context("failed to act as the login user")
+        Command::Pause => {
+            pause::run().context("failed to wait for the end")?;
+            Ok(ExitCode::SUCCESS)
         }
+        Command::AsLoginUser {
+            log,
+            program,
+            arguments,
+        } => Err(login_user::run(&program, &arguments, log.as_deref()))
+            .context("failed to act as the login user"),
         Command::AuthorizedKeys { user } => {
             keys::print(&user).context("failed to print the authorized keys")?;
             Ok(ExitCode::SUCCESS)

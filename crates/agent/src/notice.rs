@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
@@ -13,19 +13,34 @@ const TERMINATION_LOG: &str = "/dev/termination-log";
 /// Writes one line to every logged-in terminal. Best effort: a terminal that does not take it is
 /// skipped, because a stopped one must not hold up the shutdown.
 pub fn tell_terminals(line: &str) {
-    for terminal in terminals(Path::new(TERMINALS)) {
-        let file = OpenOptions::new()
-            .write(true)
-            .custom_flags((OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits())
-            .open(terminal);
-        if let Ok(mut file) = file {
-            let _ = write!(file, "\r\n{line}\r\n");
-        }
+    for terminal in terminals() {
+        tell(&terminal, line);
     }
 }
 
+/// Writes one line to a terminal, if it takes it.
+pub fn tell(terminal: &Path, line: &str) {
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags((OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits())
+        .open(terminal);
+    if let Ok(mut file) = file {
+        let _ = write!(file, "\r\n{line}\r\n");
+    }
+}
+
+/// The terminals that are open now.
+pub fn terminals() -> Vec<PathBuf> {
+    terminals_in(Path::new(TERMINALS))
+}
+
+/// Something that happened, as one line of JSON for whoever collects the container's log.
+pub fn log(event: &serde_json::Value) {
+    eprintln!("{event}");
+}
+
 /// The numbered devices; `ptmx`, beside them, makes new terminals and is not one.
-fn terminals(folder: &Path) -> Vec<std::path::PathBuf> {
+fn terminals_in(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
@@ -63,7 +78,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("0"), "a file, not a device").unwrap();
         fs::write(folder.path().join("ptmx"), "").unwrap();
-        assert!(terminals(folder.path()).is_empty());
-        assert!(terminals(Path::new("/nonexistent")).is_empty());
+        assert!(terminals_in(folder.path()).is_empty());
+        assert!(terminals_in(Path::new("/nonexistent")).is_empty());
     }
 }

@@ -7,13 +7,21 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::health;
+
 /// The settings of `devserver-agent init`.
 #[derive(Debug)]
 pub struct Settings {
     /// Time for processes to end by themselves (`DEVSERVER_GRACE_SECONDS`).
     pub grace: Duration,
-    /// The port sshd listens on (`DEVSERVER_SSH_PORT`).
-    pub ssh_port: u16,
+    /// The port sshd listens on (`DEVSERVER_SSH_PORT`); `None`, written 0: no sshd is expected in this container.
+    pub ssh_port: Option<u16>,
+    /// The port of the health endpoint (`DEVSERVER_HEALTH_PORT`); the containers of a pod share their ports.
+    pub health_port: u16,
+    /// Whether this container is there for sshd alone (`DEVSERVER_ROLE=ssh`): the work is done in another one.
+    pub is_sidecar: bool,
+    /// Name of the DevServer (`DEVSERVER_NAME`), for messages.
+    pub name: String,
 }
 
 /// A setting that is not a number in range.
@@ -29,10 +37,19 @@ impl Settings {
     pub fn from_environment() -> Result<Self, Error> {
         let grace = env::var_os("DEVSERVER_GRACE_SECONDS");
         let ssh_port = env::var_os("DEVSERVER_SSH_PORT");
+        let health_port = env::var_os("DEVSERVER_HEALTH_PORT");
+        let ssh_port = number("DEVSERVER_SSH_PORT", ssh_port.as_deref(), 22)?;
         Ok(Self {
             grace: number("DEVSERVER_GRACE_SECONDS", grace.as_deref(), 20)
                 .map(|seconds: u32| Duration::from_secs(seconds.into()))?,
-            ssh_port: number("DEVSERVER_SSH_PORT", ssh_port.as_deref(), 22)?,
+            ssh_port: Some(ssh_port).filter(|port| *port != 0),
+            health_port: number(
+                "DEVSERVER_HEALTH_PORT",
+                health_port.as_deref(),
+                health::PORT,
+            )?,
+            is_sidecar: env::var_os("DEVSERVER_ROLE").is_some_and(|role| role == "ssh"),
+            name: env::var("DEVSERVER_NAME").unwrap_or_default(),
         })
     }
 }

@@ -10,6 +10,14 @@ pub const VALID: &str = "Valid";
 /// A change waits for a restart; the message says which.
 pub const RESTART_PENDING: &str = "RestartPending";
 
+/// The end of its time is near, or has come and something holds the deletion back.
+pub const EXPIRING: &str = "Expiring";
+
+/// A DevServer of the flavor would find a node.
+pub const SCHEDULABLE: &str = "Schedulable";
+/// The flavor is the one of DevServers that name none; only on flavors that are marked so.
+pub const DEFAULT: &str = "Default";
+
 /// A condition before it is known since when it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {

@@ -4,10 +4,17 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ssh::SshSpec, status::DevServerStatus};
+use crate::{
+    ssh::SshSpec,
+    status::DevServerStatus,
+    workload::{
+        AutoscalingSpec, CheckpointSpec, PackagesSpec, ResourcesSpec, TopologySpreadSpec,
+        VolumeSpec,
+    },
+};
 
 /// What a developer asks for.
-#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "devserver.io",
     version = "v1",
@@ -82,6 +89,46 @@ pub struct DevServerSpec {
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("spec.sharedVolumeClaimName must be the name of a PersistentVolumeClaim in the namespace of the DevServer"))]
     pub shared_volume_claim_name: Option<String>,
 
+    /// Further claims of the same namespace and where they are mounted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b.mountPath == a.mountPath || b.mountPath.startsWith(a.mountPath + '/')))").message("spec.volumes: no mountPath can be that of another volume or lie in it; choose paths beside each other, such as /data and /models"))]
+    pub volumes: Vec<VolumeSpec>,
+
+    /// Team it counts for, such as `genomics`: label `swish.io/team`. Absent: the first team of its owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')").message("spec.team must be usable as a label value: letters, digits, '-', '_' and '.', such as genomics"))]
+    pub team: Option<String>,
+
+    /// Project it counts for: label `swish.io/project`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')").message("spec.project must be usable as a label value: letters, digits, '-', '_' and '.', such as assembly-2"))]
+    pub project: Option<String>,
+
+    /// Requests and limits that replace the flavor's, within the flavor's `maximumResources`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourcesSpec>,
+
+    /// Packages installed at start, into the home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packages: Option<PackagesSpec>,
+
+    /// How environments of the namespace spread over nodes. Absent: the platform's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology_spread: Option<TopologySpreadSpec>,
+
+    /// A HorizontalPodAutoscaler. Refused where the home is ReadWriteOnce.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<AutoscalingSpec>,
+
+    /// Names of Secrets of type `kubernetes.io/dockerconfigjson` for a private registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 253)))]
+    #[x_kube(validation = Rule::new("self.all(name, name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))").message("spec.imagePullSecrets must be names of Secrets in the namespace of the DevServer, such as registry-login"))]
+    pub image_pull_secrets: Vec<String>,
+
     /// How long it lives and what happens to it at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<LifecycleSpec>,
@@ -104,6 +151,10 @@ pub struct LifecycleSpec {
     /// Whether a change that needs a restart restarts by itself. Default `Manual`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<RestartPolicy>,
+
+    /// A command that saves the work in progress before the environment ends, for whatever reason it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointSpec>,
 }
 
 /// What happens to the home volume when the DevServer is deleted.

@@ -49,6 +49,24 @@ pub fn parse_positive(text: &str) -> Result<u64, DurationError> {
     }
 }
 
+/// A number of seconds as [`parse_positive`] reads it: `8h`, `1h30m`, `45s`.
+pub fn go_syntax(seconds: u64) -> String {
+    let parts = [
+        (seconds / 3600, 'h'),
+        (seconds / 60 % 60, 'm'),
+        (seconds % 60, 's'),
+    ];
+    let mut text = String::new();
+    for (number, unit) in parts.into_iter().filter(|(number, _)| *number > 0) {
+        text.push_str(&number.to_string());
+        text.push(unit);
+    }
+    if text.is_empty() {
+        text.push_str("0s");
+    }
+    text
+}
+
 /// A number of seconds for people: the two largest units, such as `7h 59m`, `2d 3h`, `45s`.
 pub fn humanize(seconds: i64) -> String {
     let sign = if seconds < 0 { "-" } else { "" };
@@ -99,6 +117,22 @@ mod tests {
             "+1h",
         ] {
             assert!(parse_positive(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for (seconds, text) in [
+            (28_800, "8h"),
+            (5_400, "1h30m"),
+            (45, "45s"),
+            (7_201, "2h1s"),
+            (0, "0s"),
+        ] {
+            assert_eq!(go_syntax(seconds), text);
+        }
+        for seconds in (1..200_000).step_by(977) {
+            assert_eq!(parse_positive(&go_syntax(seconds)), Ok(seconds));
         }
     }
 

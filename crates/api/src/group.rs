@@ -20,6 +20,18 @@ pub const LABEL_UID: &str = "devserver.io/uid";
 pub const LABEL_USER: &str = "devserver.io/user";
 /// Flavor of the DevServer.
 pub const LABEL_FLAVOR: &str = "devserver.io/flavor";
+/// Team the environment counts for (document 003).
+pub const LABEL_TEAM: &str = "swish.io/team";
+/// Project the environment counts for (document 003).
+pub const LABEL_PROJECT: &str = "swish.io/project";
+/// Node pool the environment belongs on: `general`, `high-memory` or `gpu`; also the key of the pools' taints.
+pub const LABEL_WORKLOAD: &str = "swish.io/workload";
+/// Marks a claim that DevServers of its namespace may mount (value `true`).
+pub const LABEL_SHARED: &str = "devserver.io/shared";
+/// Marks a namespace that belongs to a DevServerUser; the value is its name.
+pub const LABEL_NAMESPACE_USER: &str = "devserver.io/namespace-of";
+/// Group of those who administrate all environments, whatever else they may do.
+pub const ADMIN_GROUP: &str = "devserver-admins";
 /// Document 000 spreads pods by this label.
 pub const LABEL_SERVICE: &str = "service";
 /// Value of [`LABEL_SERVICE`] and of `app.kubernetes.io/name`.
@@ -30,6 +42,10 @@ pub const LABEL_APP_NAME: &str = "app.kubernetes.io/name";
 pub const LABEL_APP_INSTANCE: &str = "app.kubernetes.io/instance";
 /// Recommended label: who manages the object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// On a DevServer: UID of the pod that its user wants made anew. A UID and not an instant, so that no clock matters
+/// and a pod is never restarted twice for one wish.
+pub const ANNOTATION_RESTART: &str = "devserver.io/restart-pod";
 
 /// Container that is the developer's machine.
 pub const CONTAINER: &str = "dev";
@@ -45,5 +61,11 @@ pub const SHARED: &str = "/shared";
 pub const TOOLS: &str = "/opt/devserver";
 /// Port of sshd in the container and of every SSH Service.
 pub const SSH_PORT: i32 = 22;
+/// Port of sshd in a container of its own; inside it is not root and cannot have port 22.
+pub const SIDECAR_SSH_PORT: i32 = 2222;
+/// Container of sshd in mode `Sidecar`.
+pub const SIDECAR_CONTAINER: &str = "ssh";
+/// Volume that the sidecar and the container `dev` have in common (document 003).
+pub const WORKSPACE: &str = "/workspace";
 /// Port of the health endpoint in the container.
 pub const HEALTH_PORT: i32 = 9022;

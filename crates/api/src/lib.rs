@@ -9,6 +9,7 @@
 //!
 //! This crate knows types and their rules. It never talks to a cluster, never reads a clock.
 
+pub mod cidr;
 pub mod condition;
 pub mod crds;
 pub mod devserver;
@@ -22,9 +23,16 @@ pub mod ssh;
 pub mod ssh_key;
 pub mod status;
 pub mod user;
+pub mod workload;
 
 pub use devserver::{DevServer, DevServerSpec, LifecycleSpec, RestartPolicy, VolumeRetention};
-pub use flavor::{DevServerFlavor, DevServerFlavorSpec, DevServerFlavorStatus, Schedulable};
-pub use ssh::{Expose, SshSpec};
+pub use flavor::{
+    DevServerFlavor, DevServerFlavorSpec, DevServerFlavorStatus, Isolation, Price, Schedulable,
+};
+pub use ssh::{Expose, KeyRef, KeysSource, SshMode, SshSpec};
 pub use status::{DevServerStatus, Phase, SshStatus};
-pub use user::{DevServerUser, DevServerUserSpec, DevServerUserStatus};
+pub use user::{DevServerUser, DevServerUserSpec, DevServerUserStatus, PodSecurity, RoleReference};
+pub use workload::{
+    AutoscalingSpec, CheckpointSpec, PackagesSpec, ResourcesSpec, TopologySpreadSpec, VolumeSpec,
+    WhenUnsatisfiable,
+};

@@ -88,6 +88,16 @@ impl ServerName {
     pub fn ssh_service(&self) -> String {
         format!("{}-ssh", self.0)
     }
+
+    /// NetworkPolicy of the pod.
+    pub fn network_policy(&self) -> String {
+        format!("devserver-{}", self.0)
+    }
+
+    /// PodDisruptionBudget of the pod.
+    pub fn disruption_budget(&self) -> String {
+        format!("devserver-{}", self.0)
+    }
 }
 
 impl fmt::Display for ServerName {
@@ -123,6 +133,25 @@ pub fn is_subdomain(word: &str) -> bool {
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     !word.is_empty() && word.len() <= 253 && word.split('.').all(part)
+}
+
+/// Whether the word may be the value of a label and is not empty.
+pub fn is_label_value(word: &str) -> bool {
+    let edge = |c: char| c.is_ascii_alphanumeric();
+    word.len() <= 63
+        && word.starts_with(edge)
+        && word.ends_with(edge)
+        && word
+            .chars()
+            .all(|c| edge(c) || matches!(c, '-' | '_' | '.'))
+}
+
+/// Whether the word may be the key of a label: a name, and a DNS subdomain and `/` before it if wanted.
+pub fn is_label_key(word: &str) -> bool {
+    match word.split_once('/') {
+        Some((prefix, name)) => is_subdomain(prefix) && is_label_value(name),
+        None => is_label_value(word),
+    }
 }
 
 /// Any text as a label value: what may not stand in one becomes `_`, and a short hash keeps different texts different.

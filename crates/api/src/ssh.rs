@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 // On the object, not on the field: the API server repeats the value of a field that a rule refuses.
 #[x_kube(validation = Rule::new("!has(self.publicKey) || !self.publicKey.contains('PRIVATE KEY')").message("spec.ssh.publicKey holds a PRIVATE key: it is no longer private, make a new pair; the public key is in the file that ends in .pub").field_path(".publicKey"))]
-#[x_kube(validation = Rule::new("has(self.publicKey) || (has(self.publicKeys) && self.publicKeys.size() > 0)").message("spec.ssh needs publicKey or publicKeys, or nobody could log in"))]
+#[x_kube(validation = Rule::new("has(self.publicKey) || (has(self.publicKeys) && self.publicKeys.size() > 0) || (has(self.authorizedKeysFrom) && self.authorizedKeysFrom.size() > 0) || has(self.passwordHashFrom) || (has(self.mode) && self.mode == 'Disabled')").message("spec.ssh needs publicKey, publicKeys or authorizedKeysFrom, or nobody could log in"))]
+#[x_kube(validation = Rule::new("!has(self.passwordHashFrom) || !has(self.mode) || self.mode == 'InContainer'").message("spec.ssh.passwordHashFrom needs mode InContainer: elsewhere there is no account file for it; remove one of the two").field_path(".passwordHashFrom"))]
 #[serde(rename_all = "camelCase")]
 pub struct SshSpec {
     /// One line of an OpenSSH public key file, such as the content of `~/.ssh/id_ed25519.pub`.
@@ -27,6 +28,31 @@ pub struct SshSpec {
     )]
     pub public_keys: Vec<String>,
 
+    /// Secrets or ConfigMaps of the same namespace that hold further public keys, one per line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub authorized_keys_from: Vec<KeysSource>,
+
+    /// Where sshd runs. Default `InContainer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<SshMode>,
+
+    /// Networks that may reach sshd, such as `10.0.0.0/8`. Absent: the platform's; empty: nobody but the gateway.
+    #[serde(
+        default,
+        rename = "allowedCIDRs",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 49)))]
+    #[x_kube(
+        validation = Rule::new("self.all(c, isCIDR(c) && cidr(c) == cidr(c).masked())").message("every entry of spec.ssh.allowedCIDRs must be a network: an address whose bits after the prefix are zero, such as 203.0.113.0/24, 198.51.100.7/32 or 2001:db8::/32")
+    )]
+    pub allowed_cidrs: Option<Vec<String>>,
+
+    /// Key of a Secret with a password hash as in `crypt(5)`, for login by password. Refused unless the platform allows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash_from: Option<KeyRef>,
+
     /// How the SSH Service is exposed. Absent: the platform's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expose: Option<Expose>,
@@ -40,6 +66,44 @@ pub struct SshSpec {
     /// Whether sshd lets clients forward their agent. Default true (document 002); clients still have to ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_forwarding: Option<bool>,
+}
+
+/// An object with public keys, one per line. Exactly one of the two.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("has(self.secretKeyRef) != has(self.configMapKeyRef)").message("every entry of spec.ssh.authorizedKeysFrom needs exactly one of secretKeyRef and configMapKeyRef"))]
+#[serde(rename_all = "camelCase")]
+pub struct KeysSource {
+    /// Key of a Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_key_ref: Option<KeyRef>,
+    /// Key of a ConfigMap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map_key_ref: Option<KeyRef>,
+}
+
+/// A key of a Secret or ConfigMap of the same namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$') && self.key.matches('^[-._a-zA-Z0-9]+$')").message("name must be that of an object in the namespace of the DevServer, and key that of an entry in its data, such as name: team-keys, key: authorized_keys"))]
+#[serde(rename_all = "camelCase")]
+pub struct KeyRef {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key in its data, such as `authorized_keys`.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+/// Where sshd runs.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SshMode {
+    /// In the container `dev`, on port 22 (document 002).
+    #[default]
+    InContainer,
+    /// In a container of its own beside it, on port 2222, with `/workspace` in common (document 003).
+    Sidecar,
+    /// Nowhere.
+    Disabled,
 }
 
 /// How the SSH Service of an environment is exposed.

@@ -18,7 +18,7 @@ pub struct DevServerStatus {
     /// `metadata.generation` this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Valid`, `RestartPending`.
+    /// `Ready`, `Valid`, `RestartPending`, `Expiring`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     // Bounded, so that the rule about shrinking homes that reads it has a bounded cost.
     #[schemars(length(max = 16))]
@@ -30,6 +30,9 @@ pub struct DevServerStatus {
     /// Instant after which the DevServer is deleted (RFC 3339). Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiration_time: Option<Time>,
+    /// How many seconds before the end the newest warning of it was to be given. Absent: none was yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiration_warning_seconds: Option<i64>,
     /// How to reach it and how to know it is the right one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssh: Option<SshStatus>,
@@ -47,7 +50,7 @@ pub struct SshStatus {
     /// Port on every node, when exposed so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_port: Option<i32>,
-    /// Address or host name of the load balancer, when exposed so.
+    /// Where to reach it from outside: its name in the DNS, else the load balancer, or the one node whose port leads to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
 }

@@ -14,13 +14,21 @@ const LIST_KEYS: [&str; 6] = ["mountPath", "containerPort", "port", "uid", "name
 
 /// Whether `seen` has everything `desired` says. The hash annotation inside makes it notice removed fields too.
 pub fn is_applied(desired: &Value, seen: &Value) -> bool {
-    covers(desired, seen, false)
+    covers(desired, seen, false) && nothing_was_added(desired, seen)
+}
+
+/// Of a NetworkPolicy every line opens something: one that somebody added is a difference, too.
+fn nothing_was_added(desired: &Value, seen: &Value) -> bool {
+    let is_policy = desired
+        .get("kind")
+        .is_some_and(|kind| kind == "NetworkPolicy");
+    !is_policy || desired.get("spec") == seen.get("spec")
 }
 
 fn covers(desired: &Value, seen: &Value, quantities: bool) -> bool {
     match (desired, seen) {
         (Value::Object(desired), Value::Object(seen)) => desired.iter().all(|(key, value)| {
-            let quantities = quantities || matches!(key.as_str(), "requests" | "limits");
+            let quantities = quantities || matches!(key.as_str(), "requests" | "limits" | "hard");
             match seen.get(key) {
                 Some(seen) => covers(value, seen, quantities),
                 None => is_empty(value),
@@ -29,7 +37,7 @@ fn covers(desired: &Value, seen: &Value, quantities: bool) -> bool {
         (Value::Array(desired), Value::Array(seen)) => {
             desired.len() <= seen.len()
                 && desired.iter().enumerate().all(|(index, value)| {
-                    counterpart(value, index, seen).is_some_and(|s| covers(value, s, quantities))
+                    counterparts(value, index, seen).any(|s| covers(value, s, quantities))
                 })
         }
         (Value::String(desired), Value::String(seen)) if quantities => {
@@ -39,13 +47,21 @@ fn covers(desired: &Value, seen: &Value, quantities: bool) -> bool {
     }
 }
 
-/// The entry of `seen` that is meant: by its key where it has one, else by its place.
-fn counterpart<'a>(value: &Value, index: usize, seen: &'a [Value]) -> Option<&'a Value> {
+/// The entries of `seen` that may be meant: by their key where they have one (one port may be there for two protocols),
+/// else by their place.
+fn counterparts<'a>(
+    value: &'a Value,
+    index: usize,
+    seen: &'a [Value],
+) -> impl Iterator<Item = &'a Value> {
     let key = LIST_KEYS.iter().find(|key| value.get(**key).is_some());
-    match key {
-        Some(key) => seen.iter().find(|entry| entry.get(*key) == value.get(*key)),
-        None => seen.get(index),
-    }
+    seen.iter().enumerate().filter_map(move |(place, entry)| {
+        let meant = match key {
+            Some(key) => entry.get(*key) == value.get(*key),
+            None => place == index,
+        };
+        meant.then_some(entry)
+    })
 }
 
 /// What the server leaves out when it stores it.
@@ -90,6 +106,27 @@ mod tests {
             &desired,
             &json!({"volumes": [{"name": "a", "x": 1}]})
         ));
+    }
+
+    #[test]
+    fn one_port_with_two_protocols_is_two_entries() {
+        let ports = |protocols: [&str; 2]| json!({"ports": protocols.map(|p| json!({"port": 53, "protocol": p}))});
+        assert!(is_applied(&ports(["UDP", "TCP"]), &ports(["UDP", "TCP"])));
+        assert!(!is_applied(&ports(["UDP", "TCP"]), &ports(["UDP", "UDP"])));
+    }
+
+    #[test]
+    fn a_line_that_somebody_added_to_a_network_policy_is_noticed() {
+        let policy = |ingress: Value| json!({"kind": "NetworkPolicy", "spec": {"policyTypes": ["Ingress"], "ingress": ingress}});
+        let ours = policy(json!([{"ports": [{"port": 22}]}]));
+        assert!(is_applied(&ours, &ours.clone()));
+        for theirs in [
+            json!([{"ports": [{"port": 22}]}, {}]),
+            json!([{"ports": [{"port": 22}, {"port": 80}]}]),
+            json!([]),
+        ] {
+            assert!(!is_applied(&ours, &policy(theirs)));
+        }
     }
 
     #[test]

@@ -2,8 +2,23 @@
 
 use devserver_api::{
     duration::DurationError, image::ImageError, names::NameError, quantity::QuantityError,
-    ssh_key::KeyError,
 };
+
+mod access;
+
+pub use access::InvalidAccess;
+
+mod network;
+mod placement;
+mod resources;
+mod team;
+mod volumes;
+
+pub use network::NetworkError;
+pub use placement::PlacementError;
+pub use resources::ResourcesError;
+pub use team::{TEAM_QUOTA_EXCEEDED, TeamError};
+pub use volumes::VolumeError;
 
 /// Why a DevServer cannot be turned into an environment. What runs already is left as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,23 +26,23 @@ pub enum Invalid {
     /// The name leaves no room for what Kubernetes adds.
     #[error("metadata.name {0}")]
     Name(#[source] NameError),
-    /// A key of `spec.ssh` is not a key.
-    #[error("{field} {error}")]
-    Key {
-        /// `spec.ssh.publicKey` or `spec.ssh.publicKeys[2]`.
-        field: String,
-        /// What is wrong with it.
-        #[source]
-        error: KeyError,
-    },
-    /// Nobody could log in.
-    #[error("spec.ssh needs publicKey or publicKeys, or nobody could log in")]
-    NoKey,
-    /// The message of the day holds control characters.
+    /// Team, project, or what they may use.
+    #[error(transparent)]
+    Team(#[from] TeamError),
+    /// Something of `spec.ssh`.
+    #[error(transparent)]
+    Access(#[from] InvalidAccess),
+    /// A package that pip should install is not one requirement.
     #[error(
-        "spec.ssh.motd must not hold control characters; they could take over the reader's terminal"
+        "spec.packages.pip[{index}] {text:?} must be one package as pip takes it, without spaces, options, addresses or paths, \
+         such as numpy, pandas==2.2.3 or httpx[http2]>=0.27"
     )]
-    Motd,
+    Package {
+        /// Place in the list.
+        index: usize,
+        /// The text asked for.
+        text: String,
+    },
     /// The flavor named does not exist.
     #[error("spec.flavor: there is no DevServerFlavor {name:?}; {available}")]
     FlavorNotFound {
@@ -42,11 +57,6 @@ pub enum Invalid {
         /// A sentence that lists what there is.
         available: String,
     },
-    /// No flavor named and more than one is the default.
-    #[error(
-        "spec.flavor is needed, because more than one DevServerFlavor is the default: {0}; an administrator should leave one"
-    )]
-    AmbiguousDefaultFlavor(String),
     /// The image is not a reference.
     #[error("spec.image {image:?} {error}")]
     Image {
@@ -55,6 +65,14 @@ pub enum Invalid {
         /// What is wrong with it.
         #[source]
         error: ImageError,
+    },
+    /// The image is of no registry or folder that the platform allows.
+    #[error("spec.image {image:?}: {allowed}")]
+    ImageNotAllowed {
+        /// The image asked for.
+        image: String,
+        /// A sentence that lists what is allowed, with the remedy.
+        allowed: String,
     },
     /// The home size is not a size.
     #[error("spec.persistentHomeSize {0}")]
@@ -87,16 +105,18 @@ pub enum Invalid {
         /// Who it was kept for.
         owner: String,
     },
-    /// The shared claim is not a name.
-    #[error(
-        "spec.sharedVolumeClaimName must be the name of a PersistentVolumeClaim in the same namespace"
-    )]
-    ClaimName,
-    /// The shared claim does not exist.
-    #[error(
-        "spec.sharedVolumeClaimName: there is no PersistentVolumeClaim {0:?} in this namespace; create it, or remove the field"
-    )]
-    ClaimNotFound(String),
+    /// A claim cannot be mounted as asked.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// Requests and limits cannot be had.
+    #[error(transparent)]
+    Resources(#[from] ResourcesError),
+    /// It cannot be reached as asked.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// It cannot run where or as it is asked to.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
     /// The storage class is not a name.
     #[error("spec.storageClassName must be the name of a StorageClass")]
     StorageClassName,
@@ -114,22 +134,35 @@ pub enum Invalid {
 }
 
 impl Invalid {
+    /// Whether it can be mended by something that no watch tells of.
+    pub fn is_mended_unseen(&self) -> bool {
+        matches!(
+            self,
+            Self::Access(InvalidAccess::KeysNotFound { .. })
+                | Self::Placement(PlacementError::HomeInAnotherZone { .. })
+                // A flavor that shrinks makes room, too; the usual ways are told by a watch.
+                | Self::Team(TeamError::QuotaExceeded { .. })
+        )
+    }
     /// CamelCase word for the condition and for metrics.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Name(_) => "InvalidName",
-            Self::Key { .. } | Self::NoKey => "InvalidPublicKey",
-            Self::Motd => "InvalidMotd",
+            Self::Team(team) => team.reason(),
+            Self::Access(access) => access.reason(),
+            Self::Package { .. } => "InvalidPackage",
             Self::FlavorNotFound { .. } => "FlavorNotFound",
             Self::NoDefaultFlavor { .. } => "NoDefaultFlavor",
-            Self::AmbiguousDefaultFlavor(_) => "AmbiguousDefaultFlavor",
             Self::Image { .. } => "InvalidImage",
+            Self::ImageNotAllowed { .. } => "ImageNotAllowed",
             Self::HomeSize(_) => "InvalidHomeSize",
             Self::HomeTooLarge { .. } => "HomeTooLarge",
             Self::HomeShrinks { .. } => "HomeShrinks",
             Self::HomeOfAnotherOwner { .. } => "HomeOfAnotherOwner",
-            Self::ClaimName => "InvalidClaimName",
-            Self::ClaimNotFound(_) => "ClaimNotFound",
+            Self::Volume(error) => error.reason(),
+            Self::Resources(error) => error.reason(),
+            Self::Network(error) => error.reason(),
+            Self::Placement(error) => error.reason(),
             Self::StorageClassName => "InvalidStorageClass",
             Self::TimeToLive(_) | Self::TimeToLiveTooLong { .. } => "InvalidTimeToLive",
         }

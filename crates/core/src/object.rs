@@ -3,6 +3,8 @@
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
 };
 use kube::core::ObjectMeta;
 use serde_json::Value;
@@ -20,6 +22,10 @@ pub enum Object {
     Service(Box<Service>),
     /// The workload.
     StatefulSet(Box<StatefulSet>),
+    /// Who may reach the pod and what it may reach.
+    NetworkPolicy(Box<NetworkPolicy>),
+    /// What a drain has to wait for.
+    PodDisruptionBudget(Box<PodDisruptionBudget>),
     /// The size of a home that grows. Never created here, and never ours to delete.
     HomeClaim(Box<PersistentVolumeClaim>),
 }
@@ -33,17 +39,21 @@ pub enum Kind {
     ConfigMap,
     Service,
     StatefulSet,
+    NetworkPolicy,
+    PodDisruptionBudget,
     PersistentVolumeClaim,
 }
 
 impl Kind {
     /// Kinds the operator owns and keeps as they should be.
-    pub const OWNED: [Self; 5] = [
+    pub const OWNED: [Self; 7] = [
         Self::ServiceAccount,
         Self::Secret,
         Self::ConfigMap,
         Self::Service,
         Self::StatefulSet,
+        Self::NetworkPolicy,
+        Self::PodDisruptionBudget,
     ];
 
     /// The word in `kind`.
@@ -54,7 +64,23 @@ impl Kind {
             Self::ConfigMap => "ConfigMap",
             Self::Service => "Service",
             Self::StatefulSet => "StatefulSet",
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+        }
+    }
+
+    /// API group (empty: the core one) and plural: where the API server has objects of this kind, in version `v1`.
+    pub fn resource(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ServiceAccount => ("", "serviceaccounts"),
+            Self::Secret => ("", "secrets"),
+            Self::ConfigMap => ("", "configmaps"),
+            Self::Service => ("", "services"),
+            Self::PersistentVolumeClaim => ("", "persistentvolumeclaims"),
+            Self::StatefulSet => ("apps", "statefulsets"),
+            Self::NetworkPolicy => ("networking.k8s.io", "networkpolicies"),
+            Self::PodDisruptionBudget => ("policy", "poddisruptionbudgets"),
         }
     }
 }
@@ -68,6 +94,8 @@ impl Object {
             Self::ConfigMap(_) => Kind::ConfigMap,
             Self::Service(_) => Kind::Service,
             Self::StatefulSet(_) => Kind::StatefulSet,
+            Self::NetworkPolicy(_) => Kind::NetworkPolicy,
+            Self::PodDisruptionBudget(_) => Kind::PodDisruptionBudget,
             Self::HomeClaim(_) => Kind::PersistentVolumeClaim,
         }
     }
@@ -85,6 +113,8 @@ impl Object {
             Self::ConfigMap(o) => &o.metadata,
             Self::Service(o) => &o.metadata,
             Self::StatefulSet(o) => &o.metadata,
+            Self::NetworkPolicy(o) => &o.metadata,
+            Self::PodDisruptionBudget(o) => &o.metadata,
             Self::HomeClaim(o) => &o.metadata,
         }
     }
@@ -97,6 +127,8 @@ impl Object {
             Self::ConfigMap(o) => &mut o.metadata,
             Self::Service(o) => &mut o.metadata,
             Self::StatefulSet(o) => &mut o.metadata,
+            Self::NetworkPolicy(o) => &mut o.metadata,
+            Self::PodDisruptionBudget(o) => &mut o.metadata,
             Self::HomeClaim(o) => &mut o.metadata,
         }
     }
@@ -109,6 +141,8 @@ impl Object {
             Self::ConfigMap(o) => serde_json::to_value(o),
             Self::Service(o) => serde_json::to_value(o),
             Self::StatefulSet(o) => serde_json::to_value(o),
+            Self::NetworkPolicy(o) => serde_json::to_value(o),
+            Self::PodDisruptionBudget(o) => serde_json::to_value(o),
             Self::HomeClaim(o) => serde_json::to_value(o),
         };
         // Maps with string keys and finite numbers only: this cannot fail.

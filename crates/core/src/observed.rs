@@ -5,6 +5,8 @@ use k8s_openapi::api::{
     core::v1::{Pod, Service},
 };
 
+use crate::due::Hold;
+
 const WRITE_REFUSED: &str = "WriteRefused";
 
 /// What was seen of one environment.
@@ -20,8 +22,21 @@ pub struct Observed {
     pub ssh_service: Option<Service>,
     /// Why the StatefulSet controller could not create the pod, in its words.
     pub create_failure: Option<String>,
+    /// Claims that the pod mounts and that have no volume yet.
+    pub unbound_claims: Vec<UnboundClaim>,
     /// Why a write of ours did not succeed.
     pub problem: Option<Problem>,
+    /// Its time is over; why it is still there.
+    pub hold: Option<Hold>,
+}
+
+/// A claim without a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnboundClaim {
+    /// Name.
+    pub name: String,
+    /// Its StorageClass; `None`: it names none, and the cluster has no default.
+    pub storage_class: Option<String>,
 }
 
 /// Why a write of ours did not succeed, in a form for the condition.

@@ -1,8 +1,20 @@
 //! The operator's configuration, parsed and defaulted. A mistake in it stops the operator at start.
 
-use devserver_api::{Expose, duration, image, quantity};
+mod lifetime;
+mod network;
+mod packages;
+mod placement;
+mod users;
+
+use std::collections::BTreeMap;
+
+use devserver_api::{Expose, TopologySpreadSpec, image, quantity};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::{Deserialize, Serialize};
+
+use crate::resolve::check_entry;
+
+pub use network::NetworkPolicySettings;
 
 /// What an administrator sets for all environments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,7 +26,8 @@ pub struct Platform {
     pub tools_image: String,
     /// How the tools get into the pod.
     pub tools_delivery: ToolsDelivery,
-    /// `imagePullPolicy` of the environment's and the tools' image. Absent: Kubernetes decides.
+    /// `imagePullPolicy` of the environments' and the tools' image. Absent: Kubernetes decides for the platform's own images,
+    /// and `Always` for an image of a user's choice, so that nobody gets a private image that another's pod left on the node.
     pub image_pull_policy: Option<String>,
     /// Home size when none is asked for.
     pub default_home_size: String,
@@ -36,6 +49,55 @@ pub struct Platform {
     pub start_deadline_seconds: i64,
     /// DevServers that are worked on at the same time.
     pub concurrency: u16,
+    /// Expired DevServers deleted in one minute at most; the rest waits its turn.
+    pub max_expirations_per_minute: u16,
+    /// How long before the end users are warned, in Go syntax.
+    pub expiration_warnings: Vec<String>,
+    /// Memory request above which an environment counts as high-memory: its node pool, Guaranteed QoS, a disruption budget.
+    pub high_memory_threshold: String,
+    /// How nodes of an environment's team and project are sought.
+    pub team_affinity: TeamAffinity,
+    /// Spread over nodes when none is asked for. Absent: none.
+    pub topology_spread: Option<TopologySpreadSpec>,
+    /// Whether an environment waits, with a reason, when no node of its flavor is where its home's volume is. `false` for
+    /// clusters whose autoscaler brings nodes into any zone.
+    pub check_home_zone: bool,
+    /// Images that may be used: prefixes of whole path components, such as `registry.example.com/team`. Absent: all; empty: only the platform's own.
+    pub allowed_images: Option<Vec<String>>,
+    /// Whether `ssh.passwordHashFrom` may be used.
+    pub allow_password_authentication: bool,
+    /// Domain whose names the environments get through ExternalDNS. Absent: none.
+    pub dns_domain: Option<String>,
+    /// The one namespace whose environments are called `<name>.<dnsDomain>`, without the namespace in between (document 003).
+    pub dns_flat_namespace: Option<String>,
+    /// NetworkPolicy of the environments.
+    pub network_policy: NetworkPolicySettings,
+    /// ClusterRoles and Roles that a DevServerUser may be given besides `devserver-user`, as `Kind/name`.
+    pub allowed_roles: Vec<String>,
+    /// Quotas of teams over all namespaces.
+    pub teams: BTreeMap<String, TeamSettings>,
+    /// Index that pip installs from. Absent: pip's own.
+    pub pip_index_url: Option<String>,
+}
+
+/// What one team may have over all namespaces.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TeamSettings {
+    /// Sum of the requests of the team's environments that are not suspended: `cpu`, `memory`, `nvidia.com/gpu`; `devservers` counts them.
+    pub quota: BTreeMap<String, Quantity>,
+}
+
+/// How nodes of a team and a project are sought (decision C-AFF).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TeamAffinity {
+    /// Not at all.
+    None,
+    /// Nodes labelled with the team and the project come first.
+    #[default]
+    Preferred,
+    /// Only nodes labelled so.
+    Required,
 }
 
 /// How the tools get into the pod.
@@ -77,6 +139,20 @@ impl Default for Platform {
             termination_grace_period_seconds: 30,
             start_deadline_seconds: 600,
             concurrency: 8,
+            max_expirations_per_minute: 10,
+            expiration_warnings: ["1h", "15m", "5m"].map(str::to_owned).to_vec(),
+            high_memory_threshold: "64Gi".to_owned(),
+            team_affinity: TeamAffinity::default(),
+            topology_spread: Some(TopologySpreadSpec::default()),
+            check_home_zone: true,
+            allowed_images: None,
+            allow_password_authentication: false,
+            dns_domain: None,
+            dns_flat_namespace: None,
+            network_policy: NetworkPolicySettings::default(),
+            allowed_roles: Vec::new(),
+            teams: BTreeMap::new(),
+            pip_index_url: None,
         }
     }
 }
@@ -116,16 +192,9 @@ impl Platform {
         for (field, size) in [
             ("defaultHomeSize", &self.default_home_size),
             ("maxHomeSize", &self.max_home_size),
+            ("highMemoryThreshold", &self.high_memory_threshold),
         ] {
             quantity::parse_positive(size).map_err(|e| bad(field, e.to_string()))?;
-        }
-        for (field, text) in [
-            ("defaultTimeToLive", &self.default_time_to_live),
-            ("maxTimeToLive", &self.max_time_to_live),
-        ] {
-            if let Some(text) = text {
-                duration::parse_positive(text).map_err(|e| bad(field, e.to_string()))?;
-            }
         }
         if !matches!(
             self.image_pull_policy.as_deref(),
@@ -148,12 +217,21 @@ impl Platform {
                 "must be between 10 and 86400".to_owned(),
             ));
         }
+        for entry in self.allowed_images.iter().flatten() {
+            let why = "must be registries or folders of one, such as docker.io/library";
+            check_entry(entry).map_err(|_| bad("allowedImages", format!("{entry:?} {why}")))?;
+        }
         if self.concurrency == 0 {
             return Err(bad(
                 "concurrency",
                 "must be at least 1; 0 would mean without bound".to_owned(),
             ));
         }
+        lifetime::check(self)?;
+        network::check(self)?;
+        packages::check(self)?;
+        placement::check(self)?;
+        users::check(self)?;
         Ok(())
     }
 
@@ -177,9 +255,9 @@ mod tests {
         for (text, word) in [
             ("defaultImages: x", "defaultImages"),
             ("defaultHomeSize: 0", "defaultHomeSize"),
-            ("maxTimeToLive: 1d", "maxTimeToLive"),
             ("imagePullPolicy: Sometimes", "imagePullPolicy"),
             ("concurrency: 0", "concurrency"),
+            ("allowedImages: [ubuntu]", "allowedImages"),
             ("toolsImage: 'UPPER CASE'", "toolsImage"),
         ] {
             let error = Platform::parse(text).unwrap_err().to_string();

@@ -1,8 +1,11 @@
 //! What a DevServer names, as it was read.
 
-use devserver_api::DevServerFlavor;
+use std::{collections::BTreeMap, sync::Arc};
+
+use devserver_api::{DevServerFlavor, DevServerUser};
 use k8s_openapi::{
-    api::core::v1::PersistentVolumeClaim, apimachinery::pkg::api::resource::Quantity,
+    api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim},
+    apimachinery::pkg::api::resource::Quantity,
 };
 
 /// Everything `resolve` may ask about besides the DevServer itself.
@@ -12,22 +15,29 @@ pub struct References {
     pub flavors: Vec<DevServerFlavor>,
     /// The claim `home-<name>-0`, when it exists already.
     pub home_claim: Option<PersistentVolumeClaim>,
-    /// The claim that `sharedVolumeClaimName` names.
-    pub shared_claim: SharedClaim,
     /// Home size in the claim template of the existing StatefulSet; the template cannot change.
     pub template_home_size: Option<Quantity>,
+    /// Claims of the namespace that the DevServer or a flavor names; `None`: nobody looked, as when rendering without a cluster.
+    pub claims: Option<Vec<PersistentVolumeClaim>>,
+    /// The DevServerUser whose namespace this is.
+    pub user: Option<DevServerUser>,
+    /// Texts of the keys that `ssh.authorizedKeysFrom` names, in its order; `None` in place of one that is missing.
+    pub keys_from: Vec<Option<String>>,
+    /// Other DevServers of the same team, wherever they are: what of the team's quota is in use.
+    pub team_in_use: BTreeMap<String, Quantity>,
+    /// What this DevServer holds of the team's quota already: what it runs with. Empty: it was not started.
+    pub holds: BTreeMap<String, Quantity>,
+    /// The home's volume and the nodes there are, while the pod has none; `None`: nothing to compare.
+    pub home_nodes: Option<HomeNodes>,
     /// Whether the nodes can give a pod a user namespace; `None` when there are no nodes to ask.
     pub nodes_support_user_namespaces: Option<bool>,
 }
 
-/// The claim that `sharedVolumeClaimName` names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SharedClaim {
-    /// Nobody looked, as when rendering without a cluster.
-    #[default]
-    Unknown,
-    /// It exists.
-    Found,
-    /// It does not exist.
-    Missing,
+/// What tells whether a home can be had by a node of the flavor.
+#[derive(Clone, Debug)]
+pub struct HomeNodes {
+    /// The volume, whose `spec.nodeAffinity` says to which nodes it can be attached.
+    pub volume: PersistentVolume,
+    /// All nodes.
+    pub nodes: Vec<Arc<Node>>,
 }

@@ -33,6 +33,11 @@ fn the_example_of_document_002_becomes_these_objects() {
 }
 
 #[test]
+fn the_sidecar_of_document_003_becomes_these_objects() {
+    insta::assert_snapshot!(rendered("document-003-sidecar", &Platform::default()));
+}
+
+#[test]
 fn every_field_has_its_effect() {
     let platform = Platform::parse(
         "{toolsDelivery: InitContainer, userNamespaces: Disabled, imagePullPolicy: Never}",

@@ -116,10 +116,10 @@ fn the_first_reason_why_an_image_cannot_be_pulled_stays() {
 fn a_start_that_takes_too_long_has_failed() {
     let (_, server) = fixtures::server("document-002");
     assert_eq!(
-        told(&server, &pod("{}"), 600).phase,
+        told(&server, &pod("{}"), 599).phase,
         Some(Phase::Provisioning)
     );
-    assert_eq!(told(&server, &pod("{}"), 601).phase, Some(Phase::Failed));
+    assert_eq!(told(&server, &pod("{}"), 600).phase, Some(Phase::Failed));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The command line.
 
+pub mod admin;
+mod lifetime;
+
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -11,6 +14,8 @@ use crate::{
     failure::{Failure, Outcome},
     output::{self, Format},
 };
+
+pub use lifetime::{Extend, Restart};
 
 /// Name of a DevServer when none is given.
 pub const DEFAULT_NAME: &str = "dev";
@@ -83,6 +88,13 @@ pub enum Command {
     Suspend(Named),
     /// Start a suspended DevServer again
     Resume(Resume),
+    /// Let a DevServer live longer
+    #[command(
+        after_help = "Examples:\n  devctl extend my-dev-server 4h\n  devctl extend my-dev-server --until 2026-11-22T18:00:00Z\n\nThe time is added to the present end. The platform may have a longest life, counted from the creation; what would exceed it is refused and changes nothing."
+    )]
+    Extend(Extend),
+    /// Start the pod of a DevServer anew, with all changes that wait for it; its home stays
+    Restart(Restart),
     /// List flavors (sizes)
     Flavors(Output),
     /// Print the objects a DevServer becomes, without a cluster
@@ -90,6 +102,9 @@ pub enum Command {
     /// Settings of this machine
     #[command(subcommand)]
     Config(Config),
+    /// What administrators do: users
+    #[command(subcommand)]
+    Admin(admin::Admin),
     /// Print the completion script of a shell
     Completion {
         /// Shell
@@ -144,7 +159,7 @@ pub struct Output {
 pub struct Create {
     #[command(flatten)]
     pub named: Named,
-    /// Who it belongs to, such as user@example.com
+    /// Who it belongs to, such as user@example.com; default: you, by the name the cluster knows
     #[arg(long)]
     pub owner: Option<String>,
     /// Flavor (size); default: the one marked as the default

@@ -3,10 +3,14 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use devserver_api::{DevServer, DevServerFlavor, names};
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::{
+    authentication::v1::SelfSubjectReview,
+    core::v1::{Event, Pod},
+};
 use kube::{
-    Api, Client, Config,
-    config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig},
+    Api, Client, Config, Resource,
+    config::{Cluster, ExecInteractiveMode, KubeConfigOptions, Kubeconfig},
+    core::NamespaceResourceScope,
 };
 
 use crate::{
@@ -100,6 +104,24 @@ impl Session {
         Api::namespaced(self.client.clone(), &self.place.namespace)
     }
 
+    /// Questions about who asks.
+    pub fn own_reviews(&self) -> Api<SelfSubjectReview> {
+        Api::all(self.client.clone())
+    }
+
+    /// Objects that are in no namespace.
+    pub fn cluster_wide<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
+        Api::all(self.client.clone())
+    }
+
+    /// Objects of a namespace, whichever is in use.
+    pub fn in_namespace<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
     /// Events of the namespace.
     pub fn events(&self) -> Api<Event> {
         Api::namespaced(self.client.clone(), &self.place.namespace)
@@ -147,6 +169,29 @@ pub async fn answer<T>(what: &str, request: impl Future<Output = kube::Result<T>
 /// The place alone, for what needs no connection.
 pub fn place(global: &Global) -> Outcome<Place> {
     locate(global).map(|(place, _)| place)
+}
+
+/// The cluster of the context, as the kubeconfig describes it.
+pub fn cluster(global: &Global) -> Outcome<Cluster> {
+    let (place, kubeconfig) = locate(global)?;
+    let name = kubeconfig.as_ref().and_then(|kubeconfig| {
+        let named = kubeconfig.contexts.iter().find(|c| c.name == place.context);
+        Some(named?.context.as_ref()?.cluster.clone())
+    });
+    let mut clusters = kubeconfig.into_iter().flat_map(|k| k.clusters);
+    clusters
+        .find(|cluster| Some(&cluster.name) == name.as_ref())
+        .and_then(|cluster| cluster.cluster)
+        .ok_or_else(|| {
+            Failure::new(
+                Exit::NotFound,
+                format!(
+                    "context '{}' names no cluster of a kubeconfig",
+                    place.context
+                ),
+            )
+            .remedy("choose another one with --context")
+        })
 }
 
 fn locate(global: &Global) -> Outcome<(Place, Option<Kubeconfig>)> {

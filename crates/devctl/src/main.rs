@@ -21,6 +21,7 @@ mod keys;
 mod known_hosts;
 mod kube;
 mod output;
+mod owner;
 mod progress;
 mod ssh_config;
 mod wait;

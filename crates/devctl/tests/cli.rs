@@ -93,6 +93,8 @@ fn help_names_every_command_and_every_exit_code() {
         "ssh",
         "suspend",
         "resume",
+        "extend",
+        "restart",
         "flavors",
         "render",
         "config",

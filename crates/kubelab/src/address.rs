@@ -39,6 +39,11 @@ impl Range {
         self.first.to_bits() & mask(bits) == other.first.to_bits() & mask(bits)
     }
 
+    /// Whether all of the other is in this one.
+    pub fn contains(self, other: Self) -> bool {
+        self.bits <= other.bits && self.overlaps(other)
+    }
+
     /// Whether this is everything, as in a default route.
     pub fn is_everything(self) -> bool {
         self.bits == 0

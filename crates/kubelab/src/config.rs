@@ -1,6 +1,6 @@
 //! What a caller can choose about a lab: its name, its size, its images.
 
-use std::{fmt, str::FromStr};
+use std::{env, fmt, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +108,9 @@ pub struct LabConfig {
     pub scheduler: bool,
     /// Images of `images/` to load in addition to those the node itself needs.
     pub images: Vec<String>,
+    /// The `kubelab` program that enforces NetworkPolicies on a node: this very one, unless `up` is called from
+    /// another program. Without one they are objects that nothing heeds.
+    pub enforcer: Option<PathBuf>,
     /// Prints no progress.
     pub quiet: bool,
 }
@@ -120,6 +123,7 @@ impl LabConfig {
             size,
             scheduler: false,
             images: Vec::new(),
+            enforcer: env::current_exe().ok(),
             quiet: false,
         })
     }

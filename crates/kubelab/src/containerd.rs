@@ -2,14 +2,18 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::{
     error::{At, Error},
+    policy,
     process::Component,
     starting::Starting,
 };
 
-/// Writes the configuration of runtime and pod network and starts containerd.
-pub fn start(lab: &mut Starting) -> Result<(), Error> {
+/// Writes the configuration of runtime and pod network and starts containerd. With `policies` a pod's network is not
+/// finished before its policies are in force.
+pub fn start(lab: &mut Starting, policies: bool) -> Result<(), Error> {
     let cni = lab.dir.join("cni");
     // Made here with the usual rights: containerd would close its parent folder to all others, and then the root of a
     // pod with a user namespace, who is somebody else on the host, does not reach its own file system.
@@ -21,7 +25,7 @@ pub fn start(lab: &mut Starting) -> Result<(), Error> {
         cni.join("10-kubelab.conflist"),
     );
     fs::write(&config, configuration(lab)?).at("write", &config)?;
-    fs::write(&network, pod_network(lab)).at("write", &network)?;
+    fs::write(&network, pod_network(lab, policies)).at("write", &network)?;
     let component = component(lab)?;
     lab.start(&component)
 }
@@ -77,7 +81,7 @@ state = "{dir}/containerd/state"
   # So that `down` finds the namespaces of pods below the lab's folder.
   netns_mounts_under_state_dir = true
 [plugins.'io.containerd.cri.v1.runtime'.cni]
-  bin_dirs = ["/usr/lib/cni"]
+  bin_dirs = ["/usr/lib/cni", "{steps}"]
   conf_dir = "{dir}/cni"
   # Without the loopback plugin there is one program less to run, and no file with a name that says nothing of the lab.
   use_internal_loopback = true
@@ -88,19 +92,20 @@ state = "{dir}/containerd/state"
     Root = "{dir}/runc"
     SystemdCgroup = false
 "#,
-        runc = runc.display()
+        runc = runc.display(),
+        steps = policy::steps(&lab.dir),
     ))
 }
 
 /// A bridge for all pods. The host routes to them, so nothing is translated on the way.
-fn pod_network(lab: &Starting) -> String {
-    serde_json::json!({
+fn pod_network(lab: &Starting, policies: bool) -> String {
+    let mut network = serde_json::json!({
         "cniVersion": "1.0.0",
         // The CNI library names its files after the network; `down` finds them by it.
         "name": lab.name.scope(),
         "plugins": [
             {
-                "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true,
+                "type": "bridge", "bridge": policy::BRIDGE, "isGateway": true, "ipMasq": false, "hairpinMode": true,
                 "ipam": {
                     "type": "host-local",
                     "ranges": [[{"subnet": lab.plan.pods().to_string()}]],
@@ -110,6 +115,10 @@ fn pod_network(lab: &Starting) -> String {
             },
             {"type": "portmap", "capabilities": {"portMappings": true}},
         ],
-    })
-    .to_string()
+    });
+    let steps = network.get_mut("plugins").and_then(Value::as_array_mut);
+    if let Some(steps) = steps.filter(|_| policies) {
+        steps.push(serde_json::json!({"type": policy::STEP}));
+    }
+    network.to_string()
 }

@@ -22,7 +22,7 @@ use crate::{
     lock::Lock,
     mounts, net,
     paths::{LabDir, STATE, checkout},
-    preflight,
+    policy, preflight,
     process::Identity,
     progress::Progress,
     proxy,
@@ -110,7 +110,7 @@ impl Lab {
         control_plane(&mut starting, config)?;
         match config.size {
             Size::ControlPlane => {}
-            Size::Node => node(&mut starting, &archives)?,
+            Size::Node => node(&mut starting, config, &archives)?,
             Size::Crowd => crowd::run(&mut starting)?,
         }
         Ok(Self::of(starting.finish()?))
@@ -304,7 +304,7 @@ fn control_plane(lab: &mut Starting, config: &LabConfig) -> Result<(), Error> {
     lab.start(&apiserver::component(lab)?)?;
     // Its runtime can come up meanwhile; the kubelet must not start before the API server knows its user.
     if config.size == Size::Node {
-        containerd::start(lab)?;
+        containerd::start(lab, config.enforcer.is_some())?;
     }
     lab.wait("kube-apiserver ready", "kube-apiserver", 60, |lab| {
         lab.client.healthy(6443, "/readyz")
@@ -340,7 +340,10 @@ fn controllers_ready(lab: &Starting, scheduler: bool) -> Result<(), Error> {
     })
 }
 
-fn node(lab: &mut Starting, archives: &[images::Archive]) -> Result<(), Error> {
+fn node(lab: &mut Starting, config: &LabConfig, archives: &[images::Archive]) -> Result<(), Error> {
+    if let Some(program) = &config.enforcer {
+        policy::start(lab, program)?;
+    }
     lab.wait("containerd ready", "containerd", 30, containerd::ready)?;
     lab.start(&kubelet::component(lab)?)?;
     lab.start(&proxy::component(lab)?)?;

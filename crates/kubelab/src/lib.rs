@@ -39,6 +39,7 @@ mod lock;
 mod mounts;
 mod net;
 mod paths;
+mod policy;
 mod preflight;
 mod process;
 mod progress;

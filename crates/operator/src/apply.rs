@@ -1,6 +1,6 @@
-//! Writes what differs, in order, and nothing else.
+//! Writes what differs and nothing else; the workload last.
 
-use devserver_core::{Environment, Kind, Object, Problem, desired, diff};
+use devserver_core::{Environment, Kind, Object, Problem, desired, desired::superfluous, diff};
 use futures::future::try_join_all;
 use kube::{
     Api,
@@ -17,16 +17,28 @@ use crate::{
 };
 
 /// Makes the objects of an environment be as they should; the problem that stopped it, if one did.
+///
+/// What the workload needs does not depend on each other, so it is written at once; the workload comes when all of it
+/// is there, so that the first pod finds everything. Any part of it is a state the next look goes on from.
 pub async fn all(ctx: &Context, env: &Environment) -> Result<Option<Problem>, Error> {
     let objects = desired(env);
-    // Reads do not depend on each other, so they are made at once; writes keep their order.
     let seen = try_join_all(objects.iter().map(|object| look(ctx, env, object))).await?;
-    for (object, seen) in objects.iter().zip(seen) {
+    let workload = objects.iter().position(|o| o.kind() == Kind::StatefulSet);
+    let mut pairs: Vec<_> = objects.iter().zip(seen).collect();
+    let rest = pairs.split_off(workload.unwrap_or(pairs.len()));
+    let needed = pairs
+        .into_iter()
+        .map(|(object, seen)| one(ctx, env, object, seen));
+    let problems = try_join_all(needed).await?;
+    if let Some(problem) = problems.into_iter().flatten().next() {
+        return Ok(Some(problem));
+    }
+    for (object, seen) in rest {
         if let Some(problem) = one(ctx, env, object, seen).await? {
             return Ok(Some(problem));
         }
     }
-    remove_ssh_service(ctx, env, &objects).await?;
+    remove_superfluous(ctx, env, &objects).await?;
     Ok(None)
 }
 
@@ -105,20 +117,20 @@ async fn apply(
     Ok(())
 }
 
-/// The one object that a change of the spec can make superfluous.
-async fn remove_ssh_service(
+/// Objects that a change of the spec can make superfluous: what is ours and no longer wanted goes.
+async fn remove_superfluous(
     ctx: &Context,
     env: &Environment,
     objects: &[Object],
 ) -> Result<(), Error> {
-    let name = env.name.ssh_service();
-    if objects
-        .iter()
-        .any(|o| o.kind() == Kind::Service && o.name() == name)
-    {
-        return Ok(());
+    for (kind, name) in superfluous(env, objects) {
+        remove(ctx, env, kind, &name).await?;
     }
-    let Some(seen) = view(ctx, Kind::Service, &env.namespace, &name) else {
+    Ok(())
+}
+
+async fn remove(ctx: &Context, env: &Environment, kind: Kind, name: &str) -> Result<(), Error> {
+    let Some(seen) = view(ctx, kind, &env.namespace, name) else {
         return Ok(());
     };
     let meta = metadata(&seen);
@@ -134,15 +146,15 @@ async fn remove_ssh_service(
         ..DeleteParams::default()
     };
     let deleted = bounded(
-        "delete the ssh Service",
-        api(ctx, Kind::Service, &env.namespace).delete(&name, &params),
+        "delete an object that is no longer asked for",
+        api(ctx, kind, &env.namespace).delete(name, &params),
     )
     .await;
     match deleted {
         Err(error) if !error.is_not_found() => Err(error),
         _ => {
-            ctx.metrics.wrote("delete", Kind::Service.as_str());
-            ctx.written.forget(Kind::Service, &env.namespace, &name);
+            ctx.metrics.wrote("delete", kind.as_str());
+            ctx.written.forget(kind, &env.namespace, name);
             Ok(())
         }
     }
@@ -156,14 +168,7 @@ fn metadata(object: &Value) -> ObjectMeta {
 }
 
 fn api(ctx: &Context, kind: Kind, namespace: &str) -> Api<DynamicObject> {
-    let (group, plural) = match kind {
-        Kind::ServiceAccount => ("", "serviceaccounts"),
-        Kind::Secret => ("", "secrets"),
-        Kind::ConfigMap => ("", "configmaps"),
-        Kind::Service => ("", "services"),
-        Kind::PersistentVolumeClaim => ("", "persistentvolumeclaims"),
-        Kind::StatefulSet => ("apps", "statefulsets"),
-    };
+    let (group, plural) = kind.resource();
     let resource = ApiResource {
         group: group.to_owned(),
         version: "v1".to_owned(),

@@ -29,6 +29,14 @@ pub struct Options {
     /// Look after DevServers of this namespace only. Absent: of all.
     #[arg(long)]
     pub watch_namespace: Option<String>,
+    /// Look after DevServerUsers with these labels only, such as `site=north`: a way to share them out. Absent: after all;
+    /// with --watch-namespace, after none, because users need rights in the whole cluster.
+    #[arg(long, value_name = "LABELS")]
+    pub user_selector: Option<String>,
+    /// Tell of DevServerFlavors with these labels only, such as `site=north`, whether they are schedulable. Absent: of all;
+    /// with --watch-namespace, of none. Empty: of all in either case.
+    #[arg(long, value_name = "LABELS")]
+    pub flavor_selector: Option<String>,
     /// Namespace of the Lease by which replicas agree who works.
     #[arg(long, env = "POD_NAMESPACE", default_value = devserver_api::group::PLATFORM_NAMESPACE)]
     pub lease_namespace: String,

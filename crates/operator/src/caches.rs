@@ -1,16 +1,20 @@
 //! Watches: what they have seen, and which DevServer each event wakes.
 
+mod wake;
+
 use std::{fmt::Debug, hash::Hash, sync::Arc};
 
-use devserver_api::{DevServer, DevServerFlavor, group};
+use devserver_api::{DevServer, DevServerFlavor, DevServerUser, group};
 use devserver_core::Kind;
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, Event, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
 };
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{
         WatchStreamExt,
@@ -21,7 +25,8 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::{metrics::Metrics, written::Written};
+use self::wake::Woken;
+use crate::{flavor::News, metrics::Metrics, written::Written};
 
 /// Sends a DevServer to be looked at.
 pub type Queue = mpsc::Sender<ObjectRef<DevServer>>;
@@ -33,6 +38,8 @@ pub struct Caches {
     pub servers: Store<DevServer>,
     /// Flavors.
     pub flavors: Store<DevServerFlavor>,
+    /// Users.
+    pub users: Store<DevServerUser>,
     /// Owned ServiceAccounts.
     pub accounts: Store<ServiceAccount>,
     /// Owned ConfigMaps.
@@ -41,6 +48,10 @@ pub struct Caches {
     pub services: Store<Service>,
     /// Owned StatefulSets.
     pub workloads: Store<StatefulSet>,
+    /// Owned NetworkPolicies.
+    pub network_policies: Store<NetworkPolicy>,
+    /// Owned PodDisruptionBudgets.
+    pub disruption_budgets: Store<PodDisruptionBudget>,
     /// Pods of owned StatefulSets.
     pub pods: Store<Pod>,
     /// All claims: homes carry our labels, shared ones need not.
@@ -58,17 +69,19 @@ pub struct Watches {
     queue: Queue,
     written: Arc<Written>,
     metrics: Arc<Metrics>,
+    news: News,
     tasks: JoinSet<&'static str>,
 }
 
 impl Watches {
-    /// Watches of one namespace, or of all.
+    /// Watches of one namespace, or of all; `news` is told of changes of flavors and nodes.
     pub fn new(
         client: Client,
         namespace: Option<String>,
         queue: Queue,
         written: Arc<Written>,
         metrics: Arc<Metrics>,
+        news: News,
     ) -> Self {
         Self {
             client,
@@ -76,6 +89,7 @@ impl Watches {
             queue,
             written,
             metrics,
+            news,
             tasks: JoinSet::new(),
         }
     }
@@ -91,24 +105,31 @@ impl Watches {
         let failures = watcher::Config::default()
             .fields("involvedObject.kind=StatefulSet,reason=FailedCreate");
         let servers = self.servers();
+        let flavors = self.flavors(servers.clone());
         let caches = Caches {
-            flavors: self.flavors(servers.clone()),
+            flavors: flavors.clone(),
+            users: self.users(servers.clone()),
             accounts: self.owned(Kind::ServiceAccount, &ours),
             config_maps: self.owned(Kind::ConfigMap, &ours),
             services: self.owned(Kind::Service, &ours),
             workloads: self.owned(Kind::StatefulSet, &ours),
-            pods: self.namespaced(&ours, "pods", |pod: &Pod| labelled(pod)),
+            network_policies: self.owned(Kind::NetworkPolicy, &ours),
+            disruption_budgets: self.owned(Kind::PodDisruptionBudget, &ours),
+            pods: self.namespaced(&ours, "pods", |pod: &Pod| wake::labelled(pod)),
             claims: {
                 let servers = servers.clone();
-                self.namespaced(&all, "claims", move |claim| users_of(claim, &servers))
+                self.namespaced(&all, "claims", move |claim| {
+                    wake::users_of(claim, &servers, &flavors)
+                })
             },
-            failures: self.namespaced(&failures, "events", |event: &Event| {
-                let regarding = &event.involved_object;
-                reference(regarding.name.as_deref(), regarding.namespace.as_deref())
-            }),
+            failures: self.namespaced(&failures, "events", wake::regarding),
             nodes: {
                 let api = Api::<Node>::all(self.client.clone());
-                self.spawn(api, all, "nodes", |_| Vec::new())
+                let news = self.news.clone();
+                self.spawn(api, all, "nodes", move |_| {
+                    news.notify_one();
+                    Vec::new()
+                })
             },
             servers,
         };
@@ -120,16 +141,7 @@ impl Watches {
         let api: Api<DeserializeGuard<DevServer>> = self.api();
         let (reader, writer) = store();
         let known = reader.clone();
-        // Our own status writes come back as events; only what changes the task is looked at.
-        let wake = move |server: &DevServer| {
-            let reference = ObjectRef::from_obj(server);
-            let same = known.get(&reference).is_some_and(|before: Arc<DevServer>| {
-                before.metadata.uid == server.metadata.uid
-                    && before.metadata.generation == server.metadata.generation
-                    && before.metadata.deletion_timestamp == server.metadata.deletion_timestamp
-            });
-            if same { Vec::new() } else { vec![reference] }
-        };
+        let wake = move |server: &DevServer, is_gone: bool| wake::itself(server, is_gone, &known);
         self.spawn_guarded(api, writer, "devservers", wake);
         reader
     }
@@ -137,16 +149,24 @@ impl Watches {
     fn flavors(&mut self, servers: Store<DevServer>) -> Store<DevServerFlavor> {
         let api: Api<DeserializeGuard<DevServerFlavor>> = Api::all(self.client.clone());
         let (reader, writer) = store();
-        let wake = move |flavor: &DevServerFlavor| {
-            let name = flavor.name_any();
-            let uses = |server: &DevServer| server.spec.flavor.as_ref().is_none_or(|f| *f == name);
-            servers
-                .state_filter(uses)
-                .iter()
-                .map(|s| ObjectRef::from_obj(s.as_ref()))
-                .collect()
+        let known = reader.clone();
+        let news = self.news.clone();
+        let wake = move |flavor: &DevServerFlavor, is_gone: bool| {
+            news.notify_one();
+            wake::of_flavor(flavor, is_gone, &known, &servers)
         };
         self.spawn_guarded(api, writer, "devserverflavors", wake);
+        reader
+    }
+
+    fn users(&mut self, servers: Store<DevServer>) -> Store<DevServerUser> {
+        let api: Api<DeserializeGuard<DevServerUser>> = Api::all(self.client.clone());
+        let (reader, writer) = store();
+        let known = reader.clone();
+        let wake = move |user: &DevServerUser, is_gone: bool| {
+            wake::of_user(user, is_gone, &known, &servers)
+        };
+        self.spawn_guarded(api, writer, "devserverusers", wake);
         reader
     }
 
@@ -168,15 +188,7 @@ impl Watches {
             if written.is_echo(kind, namespace, name, meta.resource_version.as_deref()) {
                 return Vec::new();
             }
-            let owner = meta
-                .owner_references
-                .iter()
-                .flatten()
-                .find(|o| o.kind == "DevServer");
-            // By label when somebody took our owner reference away: that is a change to look at, too.
-            let label = meta.labels.as_ref().and_then(|l| l.get(group::LABEL_NAME));
-            let server = owner.map(|o| o.name.as_str()).or(label.map(String::as_str));
-            reference(server, meta.namespace.as_deref())
+            wake::owner(meta)
         })
     }
 
@@ -184,7 +196,7 @@ impl Watches {
         &mut self,
         config: &watcher::Config,
         what: &'static str,
-        wake: impl Fn(&K) -> Vec<ObjectRef<DevServer>> + Send + 'static,
+        wake: impl Fn(&K) -> Woken + Send + 'static,
     ) -> Store<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -214,13 +226,14 @@ impl Watches {
         api: Api<K>,
         config: watcher::Config,
         what: &'static str,
-        wake: impl Fn(&K) -> Vec<ObjectRef<DevServer>> + Send + 'static,
+        wake: impl Fn(&K) -> Woken + Send + 'static,
     ) -> Store<K>
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
         let (reader, writer) = store();
         let events = watcher(api, config).default_backoff();
+        let wake = move |object: &K, _is_gone: bool| wake(object);
         self.tasks
             .spawn(feed(events, writer, what, wake, self.queue.clone()));
         reader
@@ -232,7 +245,7 @@ impl Watches {
         api: Api<DeserializeGuard<K>>,
         writer: Writer<K>,
         what: &'static str,
-        wake: impl Fn(&K) -> Vec<ObjectRef<DevServer>> + Send + 'static,
+        wake: impl Fn(&K, bool) -> Woken + Send + 'static,
     ) where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
@@ -282,12 +295,12 @@ fn lean<K: Resource>(mut event: watcher::Event<K>) -> watcher::Event<K> {
     event
 }
 
-/// Fills a cache and wakes the DevServers that an event concerns.
+/// Fills a cache and wakes the DevServers that an event concerns; `wake` is told whether the object is gone.
 async fn feed<K>(
     events: impl futures::Stream<Item = Result<watcher::Event<K>, watcher::Error>>,
     mut writer: Writer<K>,
     what: &'static str,
-    wake: impl Fn(&K) -> Vec<ObjectRef<DevServer>>,
+    wake: impl Fn(&K, bool) -> Woken,
     queue: Queue,
 ) -> &'static str
 where
@@ -305,19 +318,16 @@ where
                 continue;
             }
         };
-        let mut woken = match &event {
-            watcher::Event::Apply(o) | watcher::Event::Delete(o) => wake(o),
+        let woken = match &event {
+            watcher::Event::Apply(o) => wake(o, false),
+            watcher::Event::Delete(o) => wake(o, true),
             watcher::Event::InitApply(o) => {
-                listed.extend(wake(o));
+                listed.extend(wake(o, false));
                 Vec::new()
             }
             watcher::Event::Init => Vec::new(),
             watcher::Event::InitDone => std::mem::take(&mut listed),
         };
-        if matches!(event, watcher::Event::Delete(_)) && what == "devservers" {
-            // Nothing is left to look at; what it owned is collected.
-            woken.clear();
-        }
         writer.apply_watcher_event(&event);
         for reference in woken {
             if queue.send(reference).await.is_err() {
@@ -332,47 +342,17 @@ impl Caches {
     async fn wait(&self) -> anyhow::Result<()> {
         self.servers.wait_until_ready().await?;
         self.flavors.wait_until_ready().await?;
+        self.users.wait_until_ready().await?;
         self.accounts.wait_until_ready().await?;
         self.config_maps.wait_until_ready().await?;
         self.services.wait_until_ready().await?;
         self.workloads.wait_until_ready().await?;
+        self.network_policies.wait_until_ready().await?;
+        self.disruption_budgets.wait_until_ready().await?;
         self.pods.wait_until_ready().await?;
         self.claims.wait_until_ready().await?;
         self.failures.wait_until_ready().await?;
         self.nodes.wait_until_ready().await?;
         Ok(())
-    }
-}
-
-fn labelled<K: Resource>(object: &K) -> Vec<ObjectRef<DevServer>> {
-    let meta = object.meta();
-    let name = meta.labels.as_ref().and_then(|l| l.get(group::LABEL_NAME));
-    reference(name.map(String::as_str), meta.namespace.as_deref())
-}
-
-/// A home concerns the DevServer in its label; any other claim those that name it as shared.
-fn users_of(
-    claim: &PersistentVolumeClaim,
-    servers: &Store<DevServer>,
-) -> Vec<ObjectRef<DevServer>> {
-    let home = labelled(claim);
-    if !home.is_empty() {
-        return home;
-    }
-    let uses = |server: &DevServer| {
-        server.spec.shared_volume_claim_name == claim.metadata.name
-            && server.metadata.namespace == claim.metadata.namespace
-    };
-    servers
-        .state_filter(uses)
-        .iter()
-        .map(|s| ObjectRef::from_obj(s.as_ref()))
-        .collect()
-}
-
-fn reference(name: Option<&str>, namespace: Option<&str>) -> Vec<ObjectRef<DevServer>> {
-    match (name, namespace) {
-        (Some(name), Some(namespace)) => vec![ObjectRef::new(name).within(namespace)],
-        _ => Vec::new(),
     }
 }

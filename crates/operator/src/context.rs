@@ -9,7 +9,8 @@ use kube::{
 };
 
 use crate::{
-    backoff::Backoff, caches::Caches, lease::Leadership, metrics::Metrics, written::Written,
+    backoff::Backoff, caches::Caches, clock::Clock, lease::Leadership, metrics::Metrics,
+    server::Turns, team::Places, written::Written,
 };
 
 /// What every look at a DevServer needs.
@@ -24,10 +25,18 @@ pub struct Context {
     pub written: Arc<Written>,
     /// Whether this process may write.
     pub leadership: Leadership,
+    /// Places in quotas of teams that were given a moment ago.
+    pub places: Places,
     /// Failures in a row, per DevServer.
     pub backoff: Backoff,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// What time it is.
+    pub clock: Arc<Clock>,
+    /// Whose turn it is to be deleted.
+    pub turns: Turns,
+    /// Name of this replica.
+    pub identity: String,
     /// Events for people.
     pub recorder: Recorder,
     /// Time between two looks when nothing is seen to change.

@@ -1,5 +1,6 @@
 //! Counters, in Prometheus' naming; every label has few values.
 
+use devserver_core::Clocks;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -28,6 +29,8 @@ pub struct Metrics {
     looks: Family<Outcome, Counter>,
     seconds: Histogram,
     writes: Family<Write, Counter>,
+    expirations: Family<Outcome, Counter>,
+    difference: Gauge,
     unreadable: Counter,
     leader: Gauge,
 }
@@ -39,6 +42,18 @@ impl Metrics {
         let looks = Family::<Outcome, Counter>::default();
         let seconds = Histogram::new(exponential_buckets(0.001, 2.0, 14));
         let writes = Family::<Write, Counter>::default();
+        let (expirations, difference) = (Family::<Outcome, Counter>::default(), Gauge::default());
+        registry.register(
+            "expirations",
+            "Looks at a DevServer whose time is over, by what became of it",
+            expirations.clone(),
+        );
+        registry.register_with_unit(
+            "clock_difference",
+            "How far the API server's clock is ahead of this machine's",
+            Unit::Seconds,
+            difference.clone(),
+        );
         let (unreadable, leader) = (Counter::default(), Gauge::default());
         registry.register(
             "reconciles",
@@ -63,6 +78,8 @@ impl Metrics {
             looks,
             seconds,
             writes,
+            expirations,
+            difference,
             unreadable,
             leader,
         }
@@ -77,6 +94,18 @@ impl Metrics {
     /// Something was written.
     pub fn wrote(&self, verb: &'static str, kind: &'static str) {
         self.writes.get_or_create(&Write { verb, kind }).inc();
+    }
+
+    /// A DevServer's time is over: `deleted`, `waits` or `clock_skew`.
+    pub fn expired(&self, outcome: &'static str) {
+        self.expirations.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// What the clocks said.
+    pub fn clocks(&self, clocks: Clocks) {
+        if let Some(difference) = clocks.difference() {
+            self.difference.set(difference.as_secs());
+        }
     }
 
     /// A custom resource could not be read.

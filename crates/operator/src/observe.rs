@@ -1,13 +1,13 @@
 //! From caches and recent writes to what `devserver-core` decides on.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use devserver_api::{DevServer, names::ServerName};
-use devserver_core::{Kind, Observed, References, references::SharedClaim};
+use devserver_core::{Kind, Observed, References, observed::UnboundClaim};
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
-        core::v1::{Node, Pod},
+        core::v1::{Node, PersistentVolumeClaim, Pod},
     },
     apimachinery::pkg::api::resource::Quantity,
 };
@@ -18,7 +18,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::{context::Context, team};
 
 /// Whose an object is. Names are not identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub fn view(ctx: &Context, kind: Kind, namespace: &str, name: &str) -> Option<Va
         Kind::ConfigMap => cached(&caches.config_maps, namespace, name),
         Kind::Service => cached(&caches.services, namespace, name),
         Kind::StatefulSet => cached(&caches.workloads, namespace, name),
+        Kind::NetworkPolicy => cached(&caches.network_policies, namespace, name),
+        Kind::PodDisruptionBudget => cached(&caches.disruption_budgets, namespace, name),
         Kind::PersistentVolumeClaim => cached(&caches.claims, namespace, name),
         Kind::Secret => None,
     };
@@ -79,12 +81,7 @@ pub fn references(ctx: &Context, server: &DevServer) -> References {
     let workload: Option<StatefulSet> = name
         .as_ref()
         .and_then(|n| typed(view(ctx, Kind::StatefulSet, namespace, &n.workload())));
-    let shared_claim = match &server.spec.shared_volume_claim_name {
-        None => SharedClaim::Unknown,
-        Some(name) if claim(name).is_some() => SharedClaim::Found,
-        Some(_) => SharedClaim::Missing,
-    };
-    References {
+    let mut references = References {
         flavors: ctx
             .caches
             .flavors
@@ -95,10 +92,35 @@ pub fn references(ctx: &Context, server: &DevServer) -> References {
         home_claim: name
             .and_then(|n| claim(&n.home_claim()))
             .map(|c| c.as_ref().clone()),
-        shared_claim,
+        claims: Some(claims(ctx, server)),
         template_home_size: workload.and_then(template_home_size),
         nodes_support_user_namespaces: user_namespaces(&ctx.caches.nodes.state()),
-    }
+        ..References::default()
+    };
+    team::add(ctx, server, &mut references);
+    references
+}
+
+/// The claims that the DevServer or a flavor names, those that are there.
+fn claims(ctx: &Context, server: &DevServer) -> Vec<PersistentVolumeClaim> {
+    let namespace = server.metadata.namespace.as_deref().unwrap_or_default();
+    let spec = &server.spec;
+    let flavors = ctx.caches.flavors.state();
+    let offered = flavors.iter().flat_map(|flavor| &flavor.spec.volumes);
+    let named: BTreeSet<&String> = spec
+        .volumes
+        .iter()
+        .chain(offered)
+        .map(|volume| &volume.claim_name)
+        .chain(&spec.shared_volume_claim_name)
+        .collect();
+    named
+        .into_iter()
+        .filter_map(|name| {
+            let claim = ObjectRef::new(name).within(namespace);
+            Some(ctx.caches.claims.get(&claim)?.as_ref().clone())
+        })
+        .collect()
 }
 
 fn template_home_size(workload: StatefulSet) -> Option<Quantity> {
@@ -147,11 +169,36 @@ pub fn environment(ctx: &Context, server: &DevServer) -> Observed {
         .map(|pod| pod.as_ref().clone());
     Observed {
         create_failure: workload.as_ref().and_then(|w| create_failure(ctx, w)),
+        unbound_claims: pod.as_ref().map(|p| unbound(ctx, p)).unwrap_or_default(),
         workload,
         pod,
         ssh_service,
         ..Observed::default()
     }
+}
+
+/// Claims of the pod without a volume.
+fn unbound(ctx: &Context, pod: &Pod) -> Vec<UnboundClaim> {
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+    let volumes = pod.spec.iter().flat_map(|s| s.volumes.iter().flatten());
+    let claims = volumes.filter_map(|v| v.persistent_volume_claim.as_ref());
+    let seen = claims.filter_map(|c| {
+        let reference = ObjectRef::new(&c.claim_name).within(namespace);
+        ctx.caches.claims.get(&reference)
+    });
+    seen.filter(|claim| {
+        let phase = claim.status.as_ref().and_then(|s| s.phase.as_deref());
+        phase != Some("Bound")
+    })
+    .map(|claim| UnboundClaim {
+        name: claim.metadata.name.clone().unwrap_or_default(),
+        storage_class: claim
+            .spec
+            .as_ref()
+            .and_then(|s| s.storage_class_name.clone())
+            .filter(|class| !class.is_empty()),
+    })
+    .collect()
 }
 
 fn is_of(pod: &Pod, uid: &str) -> bool {

@@ -9,12 +9,16 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use devserver_api::DevServer;
+use devserver_api::{DevServer, DevServerUser};
 use devserver_core::Platform;
 use futures::{StreamExt, stream};
 use kube::{
-    Client,
-    runtime::{applier, controller, events::Recorder, reflector::ObjectRef},
+    Client, Config,
+    runtime::{
+        applier, controller,
+        events::Recorder,
+        reflector::{ObjectRef, Store},
+    },
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -25,12 +29,16 @@ use tokio::{
 use crate::{
     args::Options,
     backoff::Backoff,
-    caches::Watches,
+    caches::{Caches, Watches},
+    clock::Clock,
     context::{Context, reporter},
+    flavor,
     health::{self, Pages},
     lease::{Elector, Leadership},
     metrics::Metrics,
     server,
+    team::Places,
+    user,
     written::Written,
 };
 
@@ -43,6 +51,7 @@ const LEASE: &str = "devserver-operator";
 struct Process {
     options: Options,
     platform: Platform,
+    clock: Arc<Clock>,
     client: Client,
     identity: String,
     metrics: Arc<Metrics>,
@@ -51,11 +60,16 @@ struct Process {
 
 /// Runs until SIGTERM or until a part ends.
 pub async fn run(options: Options) -> anyhow::Result<()> {
+    let clock = Clock::new();
+    let cluster = Config::infer()
+        .await
+        .context("failed to find a cluster to work for")?;
     let process = Process {
         platform: platform(&options)?,
-        client: Client::try_default()
-            .await
-            .context("failed to find a cluster to work for")?,
+        client: clock
+            .client(cluster)
+            .context("failed to set up the connection")?,
+        clock,
         identity: options
             .identity
             .clone()
@@ -121,12 +135,14 @@ impl Process {
     async fn control(&self, leadership: Leadership) -> anyhow::Result<()> {
         let (queue, waiting) = mpsc::channel::<ObjectRef<DevServer>>(QUEUE);
         let written = Arc::new(Written::default());
+        let news = flavor::News::default();
         let watches = Watches::new(
             self.client.clone(),
             self.options.watch_namespace.clone(),
             queue,
             written.clone(),
             self.metrics.clone(),
+            news.clone(),
         );
         // The first lists wake everybody; who does not fit into the queue waits in its watch, behind the filled cache.
         let waiting = stream::unfold(waiting, |mut waiting| async {
@@ -137,14 +153,20 @@ impl Process {
         self.ready.store(true, Ordering::Relaxed);
         tracing::info!(devservers = caches.servers.len(), "caches are filled");
         let servers = caches.servers.clone();
+        let users = self.users(caches.users.clone(), leadership.clone());
+        let flavors = self.flavors(&caches, leadership.clone(), news)?;
         let context = Arc::new(Context {
             client: self.client.clone(),
             platform: self.platform.clone(),
             caches,
             written,
             leadership,
+            places: Places::default(),
             backoff: Backoff::default(),
             metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            turns: server::Turns::default(),
+            identity: self.identity.clone(),
             recorder: Recorder::new(self.client.clone(), reporter(&self.identity)),
             resync: Duration::from_secs(self.options.resync),
         });
@@ -160,7 +182,65 @@ impl Process {
         tokio::select! {
             () = looks => bail!("the work queue ended"),
             what = first_to_end(tasks) => bail!("the watch of {what} ended"),
+            ended = users => ended,
+            ended = flavors => ended,
         }
+    }
+
+    /// Looks after flavors, where that was asked for. Never ends by itself.
+    fn flavors(
+        &self,
+        caches: &Caches,
+        leadership: Leadership,
+        news: flavor::News,
+    ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
+        let selector = match &self.options.flavor_selector {
+            Some(selector) => Some(selector.as_str()),
+            None => self.options.watch_namespace.is_none().then_some(""),
+        };
+        let context = selector
+            .map(flavor::labels)
+            .transpose()?
+            .map(|labels| flavor::Context {
+                client: self.client.clone(),
+                platform: self.platform.clone(),
+                flavors: caches.flavors.clone(),
+                nodes: caches.nodes.clone(),
+                leadership,
+                backoff: Backoff::default(),
+                metrics: self.metrics.clone(),
+                clock: self.clock.clone(),
+                news,
+                labels,
+            });
+        Ok(async {
+            match context {
+                Some(context) => flavor::control(context).await,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    /// Looks after users, where that was asked for. Never ends by itself.
+    async fn users(&self, all: Store<DevServerUser>, leadership: Leadership) -> anyhow::Result<()> {
+        let selector = self.options.user_selector.clone();
+        if self.options.watch_namespace.is_some() && selector.is_none() {
+            tracing::info!(
+                "does not look after users: that needs the whole cluster, and --watch-namespace is given"
+            );
+            return std::future::pending().await;
+        }
+        let context = user::Context {
+            client: self.client.clone(),
+            platform: self.platform.clone(),
+            all,
+            leadership,
+            backoff: Backoff::default(),
+            metrics: self.metrics.clone(),
+            recorder: Recorder::new(self.client.clone(), reporter(&self.identity)),
+            resync: Duration::from_secs(self.options.resync),
+        };
+        user::control(context, selector).await
     }
 }
 

@@ -11,6 +11,8 @@ use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
     },
 };
 use kube::{Api, Client, api::ListParams};
@@ -28,10 +30,11 @@ const METADATA: [&str; 7] = [
     "deletionGracePeriodSeconds",
 ];
 /// Fields that hold times or allocations wherever they stand.
-const ANYWHERE: [&str; 12] = [
+const ANYWHERE: [&str; 13] = [
     "lastTransitionTime",
     "lastProbeTime",
     "expirationTime",
+    "expiration.json",
     "observedGeneration",
     "clusterIP",
     "clusterIPs",
@@ -57,6 +60,8 @@ pub async fn state(client: &Client, namespace: &str) -> anyhow::Result<Value> {
     collect::<StatefulSet>(client, namespace, StatefulSet::KIND, &mut all).await?;
     collect::<PersistentVolumeClaim>(client, namespace, PersistentVolumeClaim::KIND, &mut all)
         .await?;
+    collect::<NetworkPolicy>(client, namespace, NetworkPolicy::KIND, &mut all).await?;
+    collect::<PodDisruptionBudget>(client, namespace, PodDisruptionBudget::KIND, &mut all).await?;
     // What every namespace has.
     all.remove("ServiceAccount/default");
     all.remove("ConfigMap/kube-root-ca.crt");
@@ -120,6 +125,12 @@ fn mask(object: &mut Value, kind: &str, words: &[(&str, &str)]) {
                 owner.remove("uid");
             }
         }
+    }
+    // Counted by the disruption controller, some time after the pod is as it is.
+    if kind == "PodDisruptionBudget"
+        && let Some(budget) = object.as_object_mut()
+    {
+        budget.remove("status");
     }
     if kind == "Secret"
         && let Some(Value::Object(data)) = object.get_mut("data")

@@ -14,10 +14,14 @@
 //!
 //! A [`scene::Scene`] is one test's own namespace with its own operator and proxy; tests run side by side.
 
+pub mod account;
 pub mod canonical;
+pub mod certificates;
 pub mod chance;
+pub mod chart;
 pub mod cluster;
 pub mod crash;
+pub mod devctl;
 pub mod diff;
 pub mod kubelet;
 pub mod operator;

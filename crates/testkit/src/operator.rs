@@ -33,11 +33,18 @@ use crate::{
 /// Names the operator binary; absent, the one that cargo built next to the test.
 pub const BINARY: &str = "DEVSERVER_OPERATOR";
 
+/// Names the file by which the operator's clock is moved; absent: it is right.
+const CLOCK: &str = "DEVSERVER_CLOCK_OFFSET_FILE";
+
 /// How the operator is started.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Namespaces it looks after.
     pub namespaces: Vec<String>,
+    /// Labels of the DevServerUsers it looks after; absent: of none.
+    pub user_selector: Option<String>,
+    /// Labels of the flavors it tells of; absent: of none.
+    pub flavor_selector: Option<String>,
     /// Namespace of the Lease.
     pub lease_namespace: String,
     /// Whether it works only while it holds the Lease.
@@ -55,6 +62,8 @@ impl Settings {
     pub fn alone(namespace: &str) -> Self {
         Self {
             namespaces: vec![namespace.to_owned()],
+            user_selector: None,
+            flavor_selector: None,
             lease_namespace: namespace.to_owned(),
             leader_elect: false,
             identity: "first".to_owned(),
@@ -72,6 +81,7 @@ struct Inner {
     proxy: Proxy,
     arguments: Vec<String>,
     kubeconfig: PathBuf,
+    clock: PathBuf,
     log: PathBuf,
     listen: SocketAddr,
     process: Arc<Process>,
@@ -120,6 +130,7 @@ impl Operator {
             proxy,
             arguments,
             kubeconfig,
+            clock: folder.join(format!("{stem}.clock")),
             log,
             listen,
             process,
@@ -159,6 +170,7 @@ impl Operator {
         let child = Command::new(&binary)
             .args(&self.0.arguments)
             .env("KUBECONFIG", &self.0.kubeconfig)
+            .env(CLOCK, &self.0.clock)
             .stdin(Stdio::null())
             .stdout(self.log_file()?)
             .stderr(self.log_file()?)
@@ -167,6 +179,21 @@ impl Operator {
             .with_context(|| format!("failed to start {}", binary.display()))?;
         *slot = Some(child);
         Ok(())
+    }
+
+    /// Puts the operator's own clock ahead by so many seconds; it reads that at each look.
+    pub fn set_clock(&self, ahead: i64) -> anyhow::Result<()> {
+        let path = &self.0.clock;
+        let next = path.with_extension("next");
+        std::fs::write(&next, ahead.to_string())?;
+        // Renamed, so that no look reads half a number.
+        std::fs::rename(&next, path).with_context(|| format!("failed to write {}", path.display()))
+    }
+
+    /// Puts both clocks ahead: so much later it is, for all the operator can tell.
+    pub fn set_time(&self, ahead: i64) -> anyhow::Result<()> {
+        self.proxy().set_clock(ahead);
+        self.set_clock(ahead)
     }
 
     /// Waits until its caches are filled.
@@ -282,6 +309,12 @@ fn arguments(settings: &Settings, listen: SocketAddr) -> Vec<String> {
     let mut words = vec!["run".to_owned()];
     for namespace in &settings.namespaces {
         words.extend(["--watch-namespace".to_owned(), namespace.clone()]);
+    }
+    if let Some(labels) = &settings.user_selector {
+        words.push(format!("--user-selector={labels}"));
+    }
+    if let Some(labels) = &settings.flavor_selector {
+        words.push(format!("--flavor-selector={labels}"));
     }
     words.extend([
         format!("--lease-namespace={}", settings.lease_namespace),

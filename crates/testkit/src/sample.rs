@@ -8,7 +8,7 @@ use std::{
 
 use devserver_api::{
     DevServer, DevServerFlavor, DevServerFlavorSpec, DevServerSpec, SshSpec,
-    flavor::FlavorResources,
+    flavor::FlavorResources, quantity,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use sha2::{Digest, Sha256};
@@ -55,12 +55,9 @@ pub fn devserver(name: &str, flavor: &str) -> DevServer {
         owner: Some(OWNER.to_owned()),
         flavor: Some(flavor.to_owned()),
         image: Some(IMAGE.to_owned()),
-        suspend: false,
         ssh,
         persistent_home_size: Some("1Gi".to_owned()),
-        storage_class_name: None,
-        shared_volume_claim_name: None,
-        lifecycle: None,
+        ..DevServerSpec::default()
     };
     DevServer::new(name, spec)
 }
@@ -76,7 +73,7 @@ pub fn flavor(name: &str, cpu: &str, memory: &str) -> DevServerFlavor {
     };
     let resources = FlavorResources {
         requests: size(cpu, memory),
-        limits: size("2", "4Gi"),
+        limits: size("2", largest("4Gi", memory)),
     };
     DevServerFlavor::new(
         name,
@@ -85,6 +82,15 @@ pub fn flavor(name: &str, cpu: &str, memory: &str) -> DevServerFlavor {
             ..DevServerFlavorSpec::default()
         },
     )
+}
+
+fn largest<'a>(a: &'a str, b: &'a str) -> &'a str {
+    let order = quantity::compare(&Quantity(a.to_owned()), &Quantity(b.to_owned()));
+    if order == Some(std::cmp::Ordering::Less) {
+        b
+    } else {
+        a
+    }
 }
 
 #[cfg(test)]

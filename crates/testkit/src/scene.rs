@@ -175,7 +175,15 @@ impl Scene {
 
     /// Starts an operator with other settings.
     pub async fn operator_with(&self, settings: &Settings) -> anyhow::Result<Operator> {
-        let config = &self.0.cluster.config;
+        self.operator_as(&self.0.cluster.config, settings).await
+    }
+
+    /// Starts an operator that is somebody else than the administrator.
+    pub async fn operator_as(
+        &self,
+        config: &kube::Config,
+        settings: &Settings,
+    ) -> anyhow::Result<Operator> {
         let operator = Operator::start(config, self.0.folder.path(), settings).await?;
         self.0
             .operators

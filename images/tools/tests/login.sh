@@ -35,7 +35,24 @@ case_real_sshd_in_a_busybox_image_with_copied_tools_does_the_same() {
   log_in
 }
 
-log_in() {
+# The hash is made by another program than the one that checks it.
+case_s3_16_password_of_an_allowed_hash_lets_in_and_no_other() {
+  prepare password-login base
+  cp -a "$WORK/image/tools/sbin/sshd" "$ROOT/opt/devserver/sbin/sshd"
+  make_keys
+  mkdir -p "$ROOT/etc/devserver/password"
+  openssl passwd -6 'correct horse' >"$ROOT/etc/devserver/password/hash"
+  sed -i 's/^PasswordAuthentication no/PasswordAuthentication yes/' "$ROOT/etc/devserver/sshd/sshd_config"
+  OUTPUT=$(unshare --mount --net --pid --fork --mount-proc --kill-child -- bash "$HERE/password-session.sh" "$ROOT" 2>&1)
+  has "right password" "$OUTPUT" $'right: dev\n'
+  has "wrong password" "$OUTPUT" "wrong: dev@127.0.0.1: Permission denied"
+  has "no password" "$OUTPUT" "empty: dev@127.0.0.1: Permission denied"
+  has "key" "$OUTPUT" "key: dev"
+  [ -z "$problems" ] || problems+="    session: $OUTPUT"$'\n'"    log: $(tail -n 40 "$ROOT.client/log")"$'\n'
+  rm -rf "$ROOT.client"
+}
+
+make_keys() {
   mkdir -p "$ROOT.client" "$ROOT/etc/devserver/host-keys" "$ROOT/etc/devserver/authorized-keys"
   local keygen=$WORK/image/tools/bin/ssh-keygen kind
   for kind in ed25519 ecdsa; do
@@ -48,6 +65,10 @@ log_in() {
   cp "$HERE/sshd_config" "$ROOT/etc/devserver/sshd/sshd_config"
   client_config key >"$ROOT.client/config"
   client_config other >"$ROOT.client/config-other"
+}
+
+log_in() {
+  make_keys
   OUTPUT=$(unshare --mount --net --pid --fork --mount-proc --kill-child -- bash "$HERE/login-session.sh" "$ROOT" 2>&1)
   has "health" "$OUTPUT" "health: ok"
   has "who, as whom, where" "$OUTPUT" "id: 1000 dev /home/dev"

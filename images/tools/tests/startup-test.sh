@@ -12,6 +12,8 @@ IMAGES=$(cd "$HERE/../.." && pwd)
 . "$HERE/cases.sh"
 # shellcheck source=login.sh
 . "$HERE/login.sh"
+# shellcheck source=modes.sh
+. "$HERE/modes.sh"
 
 [ "$(id -u)" = 0 ] || {
   echo "startup-test.sh needs root" >&2

@@ -18,7 +18,7 @@ pub(super) fn object_meta(env: &Environment, name: String) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
         namespace: Some(env.namespace.clone()),
-        labels: Some(labels(env)),
+        labels: Some(labels(env).into_iter().chain(cost_labels(env)).collect()),
         owner_references: Some(vec![owner_reference(env.name.as_str(), &env.uid)]),
         ..ObjectMeta::default()
     }
@@ -51,9 +51,22 @@ pub fn labels(env: &Environment) -> BTreeMap<String, String> {
     labels
 }
 
+/// Whom it counts for and where it runs (document 003): what cost tools and quotas go by. Not on what is written once.
+fn cost_labels(env: &Environment) -> impl Iterator<Item = (String, String)> {
+    let labels = [
+        (group::LABEL_TEAM, env.counts_for.team.as_deref()),
+        (group::LABEL_PROJECT, env.counts_for.project.as_deref()),
+        (group::LABEL_WORKLOAD, Some(env.placement.class.as_str())),
+    ];
+    labels
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), names::label_safe(value?))))
+}
+
 /// Labels of the pod: those of every object, and whom it belongs to.
 pub(super) fn pod_labels(env: &Environment) -> BTreeMap<String, String> {
     let mut labels = labels(env);
+    labels.extend(cost_labels(env));
     if let Some(owner) = &env.owner {
         labels.insert(group::LABEL_USER.to_owned(), names::label_safe(owner));
     }
@@ -78,14 +91,19 @@ pub(super) fn label_selector(env: &Environment) -> LabelSelector {
     }
 }
 
-/// Marks the object with the hash of what it says.
-pub(super) fn stamp(object: &mut Object) {
-    let text = object.to_value().to_string();
+/// A short hash of what an object says.
+pub(crate) fn fingerprint(text: &str) -> String {
     let mut hash = String::with_capacity(32);
     for byte in Sha256::digest(text.as_bytes()).iter().take(16) {
         // Writing to a String cannot fail.
         let _ = write!(hash, "{byte:02x}");
     }
+    hash
+}
+
+/// Marks the object with the hash of what it says.
+pub(super) fn stamp(object: &mut Object) {
+    let hash = fingerprint(&object.to_value().to_string());
     object
         .metadata_mut()
         .annotations

@@ -3,15 +3,23 @@
 //! Order, and why: what the pod mounts or runs as comes first, the StatefulSet last, so that the first pod finds
 //! everything there. Any prefix of this list is a state the next look goes on from.
 
+mod claims;
+mod disruption;
 mod meta;
+mod network;
+mod placement;
 mod pod;
 mod service;
+mod sidecar;
 mod ssh;
 mod workload;
 
-use crate::{Environment, Object};
+use crate::{Environment, Kind, Object};
 
+pub(crate) use meta::fingerprint;
 pub use meta::{HASH_ANNOTATION, OWNER_ANNOTATION, labels, owner_reference, selector};
+pub use service::DNS_HOST_ANNOTATION;
+pub(crate) use service::LOCAL;
 pub use ssh::{HOST_KEY_ALGORITHMS, sshd_config};
 
 /// All objects of an environment but the host keys, which are made of randomness and so at the edge.
@@ -23,6 +31,16 @@ pub fn desired(env: &Environment) -> Vec<Object> {
         Object::Service(Box::new(service::headless(env))),
     ];
     objects.extend(service::ssh(env).map(Box::new).map(Object::Service));
+    objects.extend(
+        network::policy(env)
+            .map(Box::new)
+            .map(Object::NetworkPolicy),
+    );
+    objects.extend(
+        disruption::budget(env)
+            .map(Box::new)
+            .map(Object::PodDisruptionBudget),
+    );
     objects.push(Object::StatefulSet(Box::new(workload::stateful_set(env))));
     for object in &mut objects {
         meta::stamp(object);
@@ -31,4 +49,22 @@ pub fn desired(env: &Environment) -> Vec<Object> {
         objects.push(Object::HomeClaim(Box::new(workload::home_claim(env))));
     }
     objects
+}
+
+/// What may exist from before and is not in `objects`: it goes, if it is ours.
+pub fn superfluous(env: &Environment, objects: &[Object]) -> Vec<(Kind, String)> {
+    let optional = [
+        (Kind::Service, env.name.ssh_service()),
+        (Kind::NetworkPolicy, env.name.network_policy()),
+        (Kind::PodDisruptionBudget, env.name.disruption_budget()),
+    ];
+    let wanted = |kind: Kind, name: &str| {
+        objects
+            .iter()
+            .any(|object| object.kind() == kind && object.name() == name)
+    };
+    optional
+        .into_iter()
+        .filter(|(kind, name)| !wanted(*kind, name))
+        .collect()
 }

@@ -5,23 +5,22 @@ use std::collections::BTreeMap;
 use devserver_api::group;
 use k8s_openapi::{
     api::core::v1::{
-        ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
-        HTTPGetAction, ImageVolumeSource, PersistentVolumeClaimVolumeSource, PodSecurityContext,
-        PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource,
-        SecurityContext, Volume, VolumeMount,
+        ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, HTTPGetAction,
+        ImageVolumeSource, LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSpec,
+        PodTemplateSpec, Probe, ResourceRequirements, SecretVolumeSource, Volume, VolumeMount,
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
 use kube::core::ObjectMeta;
 
-use super::{meta::pod_labels, workload::HOME_VOLUME};
+use super::{claims, meta::pod_labels, placement, sidecar, workload::HOME_VOLUME};
 use crate::{Environment, platform::ToolsDelivery};
 
-const TOOLS_VOLUME: &str = "tools";
+pub(super) const TOOLS_VOLUME: &str = "tools";
 const SHARED_VOLUME: &str = "shared";
-const HOST_KEYS_VOLUME: &str = "host-keys";
-const AUTHORIZED_KEYS_VOLUME: &str = "authorized-keys";
-const SSHD_VOLUME: &str = "sshd-config";
+pub(super) const HOST_KEYS_VOLUME: &str = "host-keys";
+pub(super) const AUTHORIZED_KEYS_VOLUME: &str = "authorized-keys";
+pub(super) const SSHD_VOLUME: &str = "sshd-config";
 
 pub(super) fn template(env: &Environment) -> PodTemplateSpec {
     PodTemplateSpec {
@@ -35,18 +34,19 @@ pub(super) fn template(env: &Environment) -> PodTemplateSpec {
             enable_service_links: Some(false),
             // Root inside is an unprivileged user outside (KEP-127).
             host_users: env.user_namespace.then_some(false),
-            security_context: Some(PodSecurityContext {
-                seccomp_profile: Some(SeccompProfile {
-                    type_: "RuntimeDefault".to_owned(),
-                    ..SeccompProfile::default()
-                }),
-                ..PodSecurityContext::default()
-            }),
+            security_context: Some(sidecar::pod_security(env)),
             termination_grace_period_seconds: Some(env.termination_grace_period_seconds),
-            node_selector: non_empty(&env.flavor.node_selector),
-            tolerations: Some(env.flavor.tolerations.clone()).filter(|t| !t.is_empty()),
+            node_selector: non_empty(&env.placement.node_selector),
+            tolerations: Some(env.placement.tolerations.clone()).filter(|t| !t.is_empty()),
+            affinity: placement::affinity(env),
+            topology_spread_constraints: placement::spread(env),
+            priority_class_name: env.placement.priority_class.clone(),
+            runtime_class_name: env.placement.runtime_class.clone(),
+            image_pull_secrets: pull_secrets(env),
             init_containers: copies_tools(env).then(|| vec![copy_container(env)]),
-            containers: vec![container(env)],
+            containers: std::iter::once(container(env))
+                .chain(sidecar::container(env))
+                .collect(),
             volumes: Some(volumes(env)),
             ..PodSpec::default()
         }),
@@ -63,22 +63,13 @@ fn container(env: &Environment) -> Container {
         image_pull_policy: env.image_pull_policy.clone(),
         command: argv(&[&agent, "init", "--", "/bin/sh", &startup]),
         env: Some(environment_variables(env)),
-        ports: Some(vec![
-            port("ssh", group::SSH_PORT),
-            port("health", group::HEALTH_PORT),
-        ]),
+        ports: Some(sidecar::main_ports(env)),
         resources: Some(ResourceRequirements {
-            requests: non_empty::<Quantity>(&env.flavor.requests),
-            limits: non_empty::<Quantity>(&env.flavor.limits),
+            requests: non_empty::<Quantity>(&env.resources.requests),
+            limits: non_empty::<Quantity>(&env.resources.limits),
             ..ResourceRequirements::default()
         }),
-        // sshd starts as root to become the login user; whatever user the image names does not matter here.
-        security_context: Some(SecurityContext {
-            run_as_user: Some(0),
-            run_as_group: Some(0),
-            run_as_non_root: Some(false),
-            ..SecurityContext::default()
-        }),
+        security_context: Some(sidecar::main_security(env)),
         // The agent holds its answer until sshd is there, and the kubelet asks a readiness probe (not a startup probe) as
         // soon as the container runs: mostly one question is enough. Two seconds, because now and then the first comes
         // before the agent. No liveness probe: nothing may end somebody's session.
@@ -89,7 +80,7 @@ fn container(env: &Environment) -> Container {
     }
 }
 
-fn environment_variables(env: &Environment) -> Vec<EnvVar> {
+pub(super) fn environment_variables(env: &Environment) -> Vec<EnvVar> {
     // The agent must be done before the kubelet kills it.
     let grace = (env.termination_grace_period_seconds - 5).max(1);
     [
@@ -103,16 +94,8 @@ fn environment_variables(env: &Environment) -> Vec<EnvVar> {
         value: Some(value),
         value_from: None,
     })
+    .chain(sidecar::main_environment(env))
     .collect()
-}
-
-fn port(name: &str, number: i32) -> ContainerPort {
-    ContainerPort {
-        name: Some(name.to_owned()),
-        container_port: number,
-        protocol: Some("TCP".to_owned()),
-        ..ContainerPort::default()
-    }
 }
 
 fn probe(period_seconds: i32, failure_threshold: i32) -> Probe {
@@ -130,6 +113,12 @@ fn probe(period_seconds: i32, failure_threshold: i32) -> Probe {
     }
 }
 
+fn pull_secrets(env: &Environment) -> Option<Vec<LocalObjectReference>> {
+    let named = |name: &String| LocalObjectReference { name: name.clone() };
+    let secrets: Vec<_> = env.image_pull_secrets.iter().map(named).collect();
+    (!secrets.is_empty()).then_some(secrets)
+}
+
 fn copies_tools(env: &Environment) -> bool {
     env.tools.delivery == ToolsDelivery::InitContainer
 }
@@ -139,10 +128,27 @@ fn copy_container(env: &Environment) -> Container {
     Container {
         name: TOOLS_VOLUME.to_owned(),
         image: Some(env.tools.image.clone()),
-        image_pull_policy: env.image_pull_policy.clone(),
+        image_pull_policy: env.tools.pull_policy.clone(),
         command: Some(words.into_iter().map(str::to_owned).collect()),
+        resources: Some(init_resources(env)),
+        security_context: sidecar::init_security(env),
         volume_mounts: Some(vec![mount(TOOLS_VOLUME, "/target", false)]),
         ..Container::default()
+    }
+}
+
+/// CPU and memory of the container `dev`, whose turn comes afterwards: the pod as a whole needs no more, stays Guaranteed
+/// where it is (decision C-QOS), and a quota finds the values that it demands of every container.
+fn init_resources(env: &Environment) -> ResourceRequirements {
+    let part = |amounts: &BTreeMap<String, Quantity>| {
+        let mut amounts = amounts.clone();
+        amounts.retain(|resource, _| matches!(resource.as_str(), "cpu" | "memory"));
+        non_empty(&amounts)
+    };
+    ResourceRequirements {
+        requests: part(&env.resources.requests),
+        limits: part(&env.resources.limits),
+        ..ResourceRequirements::default()
     }
 }
 
@@ -150,23 +156,18 @@ fn mounts(env: &Environment) -> Vec<VolumeMount> {
     let mut mounts = vec![
         mount(HOME_VOLUME, group::HOME, false),
         mount(TOOLS_VOLUME, group::TOOLS, true),
-        mount(HOST_KEYS_VOLUME, "/etc/devserver/host-keys", true),
-        mount(
-            AUTHORIZED_KEYS_VOLUME,
-            "/etc/devserver/authorized-keys",
-            true,
-        ),
-        mount(SSHD_VOLUME, "/etc/devserver/sshd", true),
     ];
+    mounts.extend(sidecar::main_mounts(env));
     mounts.extend(
         env.shared_claim
             .as_ref()
             .map(|_| mount(SHARED_VOLUME, group::SHARED, false)),
     );
+    mounts.extend(claims::mounts(env));
     mounts
 }
 
-fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
+pub(super) fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
     VolumeMount {
         name: volume.to_owned(),
         mount_path: path.to_owned(),
@@ -188,11 +189,11 @@ fn volumes(env: &Environment) -> Vec<Volume> {
     let mut volumes = vec![
         tools_volume(env),
         Volume {
-            secret: Some(secret(env.name.host_keys(), 0o400)),
+            secret: Some(secret(env.name.host_keys(), sidecar::key_mode(env))),
             ..volume(HOST_KEYS_VOLUME)
         },
         Volume {
-            secret: Some(secret(env.name.authorized_keys(), 0o400)),
+            secret: Some(secret(env.name.authorized_keys(), sidecar::key_mode(env))),
             ..volume(AUTHORIZED_KEYS_VOLUME)
         },
         Volume {
@@ -204,6 +205,7 @@ fn volumes(env: &Environment) -> Vec<Volume> {
             ..volume(SSHD_VOLUME)
         },
     ];
+    volumes.extend(sidecar::password_volume(env));
     volumes.extend(env.shared_claim.as_ref().map(|claim| Volume {
         persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
             claim_name: claim.clone(),
@@ -211,6 +213,7 @@ fn volumes(env: &Environment) -> Vec<Volume> {
         }),
         ..volume(SHARED_VOLUME)
     }));
+    volumes.extend(claims::volumes(env));
     volumes
 }
 
@@ -224,7 +227,7 @@ fn tools_volume(env: &Environment) -> Volume {
     } else {
         volume.image = Some(ImageVolumeSource {
             reference: Some(env.tools.image.clone()),
-            pull_policy: env.image_pull_policy.clone(),
+            pull_policy: env.tools.pull_policy.clone(),
         });
     }
     volume

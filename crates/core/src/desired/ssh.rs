@@ -1,18 +1,23 @@
-//! Configuration of the SSH daemon and the keys that may log in.
+//! Configuration of the SSH daemon, the keys that may log in, and what the agent has to know.
 
 use std::collections::BTreeMap;
 
-use devserver_api::group;
+use devserver_api::{SshMode, group};
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
     api::core::v1::{ConfigMap, Secret},
 };
+use serde_json::json;
 
-use super::meta::object_meta;
-use crate::Environment;
+use super::{meta::object_meta, sidecar};
+use crate::{Environment, environment::Ssh};
 
 /// Host keys every environment has, preferred first.
 pub const HOST_KEY_ALGORITHMS: [&str; 2] = ["ed25519", "ecdsa"];
+
+/// Where the keys that may log in are mounted.
+pub(super) const AUTHORIZED_KEYS_FOLDER: &str = "/etc/devserver/authorized-keys";
 
 pub(super) fn authorized_keys(env: &Environment) -> Secret {
     let mut text = String::new();
@@ -31,49 +36,78 @@ pub(super) fn authorized_keys(env: &Environment) -> Secret {
     }
 }
 
+/// Everything in it can change without a restart. Text of users is in files of its own, which nobody takes for commands.
 pub(super) fn config_map(env: &Environment) -> ConfigMap {
+    let mut data = BTreeMap::from([("motd".to_owned(), motd(env))]);
+    let mut add = |file: &str, content: String| data.insert(file.to_owned(), content);
+    if env.ssh.mode != SshMode::Disabled {
+        add("sshd_config", sshd_config(&env.ssh));
+    }
+    if let Some(at) = env.expires_at {
+        add("expiration.json", expiration(at, &env.warnings));
+    }
+    if let Some(command) = &env.checkpoint {
+        add("checkpoint.json", json!({ "command": command }).to_string());
+    }
+    if !env.pip_packages.is_empty() {
+        add("pip-requirements.txt", env.pip_packages.join("\n") + "\n");
+    }
+    if let Some(url) = &env.pip_index_url {
+        add("pip.conf", format!("[global]\nindex-url = {url}\n"));
+    }
+    if sidecar::has_accounts(env) {
+        add("passwd", sidecar::PASSWD.to_owned());
+        add("group", sidecar::GROUP.to_owned());
+    }
     ConfigMap {
         metadata: object_meta(env, env.name.sshd_config()),
-        data: Some(BTreeMap::from([
-            (
-                "sshd_config".to_owned(),
-                sshd_config(env.ssh.agent_forwarding),
-            ),
-            ("motd".to_owned(), env.ssh.motd.clone()),
-        ])),
+        data: Some(data),
         ..ConfigMap::default()
     }
 }
 
+/// The greeting, and when it all ends: an instant, because a time left would have to be written again and again.
+fn motd(env: &Environment) -> String {
+    let end = env.expires_at.map(|at| {
+        format!(
+            "This machine is deleted at {}; for more time: devctl extend {}\n",
+            at.strftime("%Y-%m-%d %H:%M UTC"),
+            env.name
+        )
+    });
+    env.ssh.motd.clone() + &end.unwrap_or_default()
+}
+
+/// What the agent warns of. Seconds since 1970, because it knows no calendar.
+fn expiration(at: Timestamp, warnings: &[u64]) -> String {
+    json!({ "expiresAt": at.as_second(), "warnings": warnings }).to_string()
+}
+
 /// `sshd_config(5)`. Nothing the user wrote is in it.
-pub fn sshd_config(agent_forwarding: bool) -> String {
-    let yes_no = if agent_forwarding { "yes" } else { "no" };
+pub fn sshd_config(ssh: &Ssh) -> String {
+    let yes_no = |yes: bool| if yes { "yes" } else { "no" };
     format!(
         "\
-Port {port}
+{listen}
 HostKey /etc/devserver/host-keys/ssh_host_ed25519_key
 HostKey /etc/devserver/host-keys/ssh_host_ecdsa_key
 PidFile none
 LogLevel VERBOSE
 UseDNS no
 
-# Who may enter: one user, by key. The command reads the mounted Secret, so that a changed key counts at once
+# Who may enter: one user, by {how}. The mounted Secret is read at each login, so that a changed key counts at once
 # and a file in the home never does.
 AllowUsers {user}
 PermitRootLogin no
 PubkeyAuthentication yes
-PasswordAuthentication no
+PasswordAuthentication {password}
+PermitEmptyPasswords no
 KbdInteractiveAuthentication no
-AuthorizedKeysFile none
-AuthorizedKeysCommand {tools}/bin/devserver-agent authorized-keys %u
-AuthorizedKeysCommandUser root
-StrictModes yes
+{keys}
 MaxAuthTries 6
 LoginGraceTime 30
 MaxStartups 20:30:100
-# Node ports and the API server make all clients look alike: a stranger's failures would lock out the owner.
-# Only keys are accepted, so there is nothing to guess.
-PerSourcePenalties no
+{penalties}
 
 # No algorithm that OpenSSH's own clients since 8.5 would not choose anyway.
 KexAlgorithms mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org
@@ -81,7 +115,7 @@ Ciphers chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.
 MACs hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com
 HostKeyAlgorithms ssh-ed25519,ecdsa-sha2-nistp256
 
-AllowAgentForwarding {yes_no}
+AllowAgentForwarding {agent_forwarding}
 AllowTcpForwarding yes
 X11Forwarding no
 PermitTunnel no
@@ -93,11 +127,60 @@ SetEnv DEVSERVER=true
 ClientAliveInterval 30
 ClientAliveCountMax 4
 TCPKeepAlive yes
-PrintMotd yes
+PrintMotd {motd}
 Subsystem sftp {tools}/libexec/sftp-server
 ",
-        port = group::SSH_PORT,
+        listen = format_args!("Port {}", port(ssh.mode)),
+        how = if ssh.password_hash_from.is_some() {
+            "key or password"
+        } else {
+            "key"
+        },
         user = group::LOGIN_USER,
+        password = yes_no(ssh.password_hash_from.is_some()),
+        keys = keys_from(ssh.mode),
+        penalties = penalties(ssh),
+        agent_forwarding = yes_no(ssh.agent_forwarding),
+        // In a sidecar /etc/motd is not ours to make: the login shell prints the message.
+        motd = yes_no(ssh.mode != SshMode::Sidecar),
         tools = group::TOOLS,
     )
+}
+
+/// The port sshd listens on.
+pub(super) fn port(mode: SshMode) -> i32 {
+    match mode {
+        SshMode::Sidecar => group::SIDECAR_SSH_PORT,
+        SshMode::InContainer | SshMode::Disabled => group::SSH_PORT,
+    }
+}
+
+fn keys_from(mode: SshMode) -> String {
+    match mode {
+        // It is the login user itself and could check nothing with more rights than a file has. The volume belongs to
+        // root and is read-only, but the kubelet makes its folder writable by all, which StrictModes dislikes.
+        SshMode::Sidecar => format!(
+            "AuthorizedKeysFile {AUTHORIZED_KEYS_FOLDER}/authorized_keys\n\
+             AuthorizedKeysCommand none\n\
+             StrictModes no"
+        ),
+        SshMode::InContainer | SshMode::Disabled => format!(
+            "AuthorizedKeysFile none\n\
+             AuthorizedKeysCommand {tools}/bin/devserver-agent authorized-keys %u\n\
+             AuthorizedKeysCommandUser root\n\
+             StrictModes yes",
+            tools = group::TOOLS
+        ),
+    }
+}
+
+fn penalties(ssh: &Ssh) -> &'static str {
+    if ssh.password_hash_from.is_some() {
+        "# A password can be guessed: who fails waits, even if others come from the same address.\n\
+         PerSourcePenalties yes"
+    } else {
+        "# Node ports and the API server make all clients look alike: a stranger's failures would lock out the owner.\n\
+         # Only keys are accepted, so there is nothing to guess.\n\
+         PerSourcePenalties no"
+    }
 }

@@ -29,7 +29,11 @@ pub(super) const HOME_VOLUME: &str = "home";
 
 pub(super) fn service_account(env: &Environment) -> ServiceAccount {
     ServiceAccount {
-        metadata: object_meta(env, env.name.service_account()),
+        metadata: ObjectMeta {
+            // A cloud knows the environment by these; only a flavor can have them.
+            annotations: Some(env.service_account_annotations.clone()).filter(|a| !a.is_empty()),
+            ..object_meta(env, env.name.service_account())
+        },
         // An environment has no business with the API server unless it asks for it.
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()

@@ -1,58 +1,269 @@
 //! Keys, exposure and greeting.
 
-use devserver_api::{SshSpec, names::ServerName, ssh_key::PublicKey};
+use devserver_api::{SshMode, SshSpec, names::ServerName};
 
-use crate::{Invalid, Platform, environment::Ssh};
+use super::keys;
+use crate::{Platform, References, environment::Ssh, invalid::InvalidAccess};
 
+/// `restricted_by` is the flavor that forbids root, if it does.
 pub(super) fn resolve(
     spec: &SshSpec,
     name: &ServerName,
+    restricted_by: Option<&str>,
+    references: &References,
     platform: &Platform,
-) -> Result<Ssh, Invalid> {
-    let single = spec
-        .public_key
-        .iter()
-        .map(|text| ("spec.ssh.publicKey".to_owned(), text));
-    let listed = spec
-        .public_keys
-        .iter()
-        .enumerate()
-        .map(|(index, text)| (format!("spec.ssh.publicKeys[{index}]"), text));
-    let mut keys: Vec<PublicKey> = Vec::new();
-    for (field, text) in single.chain(listed) {
-        let key = PublicKey::parse(text).map_err(|error| Invalid::Key { field, error })?;
-        if !keys.iter().any(|known| known.is_same_key(&key)) {
-            keys.push(key);
-        }
-    }
-    if keys.is_empty() {
-        return Err(Invalid::NoKey);
+) -> Result<Ssh, InvalidAccess> {
+    let mode = mode(spec, restricted_by)?;
+    check_password(spec, mode, platform)?;
+    let keys = keys::resolve(spec, references)?;
+    let needs_key = mode != SshMode::Disabled && spec.password_hash_from.is_none();
+    if keys.is_empty() && needs_key && keys::are_known(spec, references) {
+        return Err(InvalidAccess::NoKey);
     }
     Ok(Ssh {
         keys,
+        mode,
+        password_hash_from: spec.password_hash_from.clone(),
         expose: spec.expose.unwrap_or(platform.default_expose),
-        motd: motd(spec, name, platform)?,
+        motd: motd(spec, name, mode, restricted_by.is_some(), platform)?,
         agent_forwarding: spec.agent_forwarding.unwrap_or(true),
     })
 }
 
-fn motd(spec: &SshSpec, name: &ServerName, platform: &Platform) -> Result<String, Invalid> {
+/// Where nobody may be root, sshd cannot be beside the user's own processes, so a sidecar is what is meant.
+fn mode(spec: &SshSpec, restricted_by: Option<&str>) -> Result<SshMode, InvalidAccess> {
+    match (spec.mode, restricted_by) {
+        (Some(SshMode::InContainer), Some(flavor)) => Err(InvalidAccess::InContainerForbidden {
+            flavor: flavor.to_owned(),
+        }),
+        (None, Some(_)) => Ok(SshMode::Sidecar),
+        (asked, _) => Ok(asked.unwrap_or_default()),
+    }
+}
+
+fn check_password(spec: &SshSpec, mode: SshMode, platform: &Platform) -> Result<(), InvalidAccess> {
+    let Some(named) = &spec.password_hash_from else {
+        return Ok(());
+    };
+    if !platform.allow_password_authentication {
+        return Err(InvalidAccess::PasswordNotAllowed);
+    }
+    if mode != SshMode::InContainer {
+        return Err(InvalidAccess::PasswordNeedsInContainer);
+    }
+    keys::check(named, "spec.ssh.passwordHashFrom")
+}
+
+fn motd(
+    spec: &SshSpec,
+    name: &ServerName,
+    mode: SshMode,
+    restricted: bool,
+    platform: &Platform,
+) -> Result<String, InvalidAccess> {
     let text = match spec.motd.as_ref().or(platform.motd.as_ref()) {
         Some(text) => text.clone(),
-        None => format!(
-            "Welcome to {name}. /home/dev is kept when this machine restarts; everything else starts afresh.\n\
-             You are root with: doas COMMAND\n"
-        ),
+        None => greeting(name, mode, restricted),
     };
     if text
         .chars()
         .any(|c| c.is_control() && c != '\n' && c != '\t')
     {
-        return Err(Invalid::Motd);
+        return Err(InvalidAccess::Motd);
     }
     Ok(if text.is_empty() || text.ends_with('\n') {
         text
     } else {
         text + "\n"
     })
+}
+
+fn greeting(name: &ServerName, mode: SshMode, restricted: bool) -> String {
+    let kept = match mode {
+        SshMode::Sidecar => "/workspace is the home of the machine and",
+        SshMode::InContainer | SshMode::Disabled => "/home/dev",
+    };
+    let mut text = format!(
+        "Welcome to {name}. {kept} is kept when this machine restarts; everything else starts afresh.\n"
+    );
+    if mode == SshMode::InContainer && !restricted {
+        text.push_str("You are root with: doas COMMAND\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use devserver_api::{KeyRef, KeysSource, ssh_key::KeyError};
+
+    use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8gD0mS1nGkZ3Y8u3n8oQm4c2p1Ff0J7w0m1G7f9l2R alice@example.com";
+    const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFoGcrXBJvgY4ixZ7v1mPq0k3o8XQm2uTnLd5hRw9sYa bob@example.com";
+
+    fn reference() -> KeyRef {
+        KeyRef {
+            name: "team".to_owned(),
+            key: "keys".to_owned(),
+        }
+    }
+
+    fn from_secret() -> SshSpec {
+        SshSpec {
+            authorized_keys_from: vec![KeysSource {
+                secret_key_ref: Some(reference()),
+                ..KeysSource::default()
+            }],
+            ..SshSpec::default()
+        }
+    }
+
+    fn resolved(spec: &SshSpec, texts: &[Option<&str>]) -> Result<Ssh, InvalidAccess> {
+        let references = References {
+            keys_from: texts.iter().map(|t| t.map(str::to_owned)).collect(),
+            ..References::default()
+        };
+        let name = ServerName::parse("box").unwrap();
+        resolve(spec, &name, None, &references, &Platform::default())
+    }
+
+    #[test]
+    fn keys_of_objects_join_those_of_the_spec_without_repetition() {
+        let mut spec = from_secret();
+        spec.public_key = Some(KEY.to_owned());
+        let text = format!("# the team\n\n  {KEY}\r\n{OTHER}\n");
+        let lines: Vec<String> = resolved(&spec, &[Some(&text)])
+            .unwrap()
+            .keys
+            .iter()
+            .map(devserver_api::ssh_key::PublicKey::line)
+            .collect();
+        assert_eq!(lines, [KEY, OTHER]);
+    }
+
+    #[test]
+    fn a_missing_object_is_named_and_what_nobody_looked_for_is_not_missed() {
+        let error = resolved(&from_secret(), &[None]).unwrap_err().to_string();
+        for word in ["authorizedKeysFrom[0]", "Secret", "\"team\"", "\"keys\""] {
+            assert!(error.contains(word), "{error}");
+        }
+        assert!(resolved(&from_secret(), &[]).unwrap().keys.is_empty());
+        assert_eq!(
+            resolved(&from_secret(), &[Some("# nobody\n")]),
+            Err(InvalidAccess::NoKey)
+        );
+    }
+
+    #[test]
+    fn d1_bad_lines_are_refused_by_number_and_never_repeated() {
+        for (bad, error) in [
+            (format!("command=\"id\" {KEY}"), KeyError::Algorithm),
+            (format!("{KEY}\u{7}"), KeyError::Comment),
+            ("ssh-rsa AAAA...".to_owned(), KeyError::Blob),
+            ("hunter2".to_owned(), KeyError::Algorithm),
+        ] {
+            let told = resolved(&from_secret(), &[Some(&format!("{KEY}\n{bad}\n"))]).unwrap_err();
+            let text = told.to_string();
+            assert!(
+                text.contains("line 2") && !text.contains("hunter2"),
+                "{text}"
+            );
+            let InvalidAccess::Key { error: found, .. } = told else {
+                panic!("{text}");
+            };
+            // A control character is found before the comment is looked at.
+            assert!(found == error || found == KeyError::NotOneLine, "{text}");
+        }
+    }
+
+    #[test]
+    fn d2_a_private_key_in_an_object_is_refused_and_never_repeated() {
+        let text = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----\n";
+        let told = resolved(&from_secret(), &[Some(text)])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.contains("PRIVATE") && !told.contains("b3Blb"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn names_that_would_leave_the_path_of_a_request_are_refused() {
+        for name in ["../x", "a/b", "", "a?b", "A", "a b"] {
+            let mut spec = from_secret();
+            spec.authorized_keys_from[0].secret_key_ref = Some(KeyRef {
+                name: name.to_owned(),
+                key: "k".to_owned(),
+            });
+            assert!(matches!(
+                resolved(&spec, &[None]),
+                Err(InvalidAccess::Reference(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn a_flavor_without_root_means_a_sidecar_and_refuses_sshd_in_the_container() {
+        let key = Some(KEY.to_owned());
+        let with = |mode| {
+            let spec = SshSpec {
+                public_key: key.clone(),
+                mode,
+                ..SshSpec::default()
+            };
+            let name = ServerName::parse("box").unwrap();
+            let references = References::default();
+            resolve(
+                &spec,
+                &name,
+                Some("tight"),
+                &references,
+                &Platform::default(),
+            )
+        };
+        assert_eq!(with(None).unwrap().mode, SshMode::Sidecar);
+        assert_eq!(
+            with(Some(SshMode::Disabled)).unwrap().mode,
+            SshMode::Disabled
+        );
+        let told = with(Some(SshMode::InContainer)).unwrap_err();
+        assert_eq!(told.reason(), "SshModeNotAllowed");
+        assert!(told.to_string().contains("\"tight\""));
+    }
+
+    #[test]
+    fn without_sshd_no_key_is_needed() {
+        let spec = SshSpec {
+            mode: Some(SshMode::Disabled),
+            ..SshSpec::default()
+        };
+        assert!(resolved(&spec, &[]).is_ok());
+    }
+
+    #[test]
+    fn s0_15_passwords_are_refused_unless_the_platform_allows_them() {
+        let spec = SshSpec {
+            public_key: Some(KEY.to_owned()),
+            password_hash_from: Some(reference()),
+            ..SshSpec::default()
+        };
+        let told = resolved(&spec, &[]).unwrap_err();
+        assert_eq!(told.reason(), "PasswordAuthenticationNotAllowed");
+        let platform = Platform {
+            allow_password_authentication: true,
+            ..Platform::default()
+        };
+        let name = ServerName::parse("box").unwrap();
+        let references = References::default();
+        assert!(resolve(&spec, &name, None, &references, &platform).is_ok());
+        let sidecar = SshSpec {
+            mode: Some(SshMode::Sidecar),
+            ..spec
+        };
+        assert_eq!(
+            resolve(&sidecar, &name, None, &references, &platform),
+            Err(InvalidAccess::PasswordNeedsInContainer)
+        );
+    }
 }

@@ -1,27 +1,22 @@
 //! The flavor named, or the default one.
 
-use devserver_api::{DevServerFlavor, names};
-use k8s_openapi::api::core::v1::Toleration;
+use devserver_api::{DevServerFlavor, DevServerFlavorSpec, names};
 
-use crate::{Invalid, environment::Flavor};
+use crate::{Invalid, environment::Flavor, flavor::effective_default};
 
-/// The flavor, and the image it brings.
-pub(super) fn resolve(
+/// The flavor named, or the default one.
+pub(super) fn resolve<'a>(
     asked: Option<&str>,
-    flavors: &[DevServerFlavor],
-) -> Result<(Flavor, Option<String>), Invalid> {
+    flavors: &'a [DevServerFlavor],
+) -> Result<(Flavor, &'a DevServerFlavorSpec), Invalid> {
     let found = match asked {
         Some(name) => named(name, flavors)?,
         None => default(flavors)?,
     };
     let flavor = Flavor {
         name: name_of(found).to_owned(),
-        requests: found.spec.resources.requests.clone(),
-        limits: found.spec.resources.limits.clone(),
-        node_selector: found.spec.node_selector.clone(),
-        tolerations: found.spec.tolerations.iter().map(without_empty).collect(),
     };
-    Ok((flavor, found.spec.default_image.clone()))
+    Ok((flavor, &found.spec))
 }
 
 fn named<'a>(name: &str, flavors: &'a [DevServerFlavor]) -> Result<&'a DevServerFlavor, Invalid> {
@@ -35,20 +30,9 @@ fn named<'a>(name: &str, flavors: &'a [DevServerFlavor]) -> Result<&'a DevServer
 }
 
 fn default(flavors: &[DevServerFlavor]) -> Result<&DevServerFlavor, Invalid> {
-    let mut defaults: Vec<&DevServerFlavor> = flavors.iter().filter(|f| f.spec.default).collect();
-    defaults.sort_by_key(|flavor| name_of(flavor));
-    match defaults.as_slice() {
-        [one] => Ok(one),
-        [] => Err(Invalid::NoDefaultFlavor {
-            available: available(flavors),
-        }),
-        many => Err(Invalid::AmbiguousDefaultFlavor(
-            many.iter()
-                .map(|f| name_of(f))
-                .collect::<Vec<_>>()
-                .join(", "),
-        )),
-    }
+    effective_default(flavors).ok_or_else(|| Invalid::NoDefaultFlavor {
+        available: available(flavors),
+    })
 }
 
 fn available(flavors: &[DevServerFlavor]) -> String {
@@ -63,16 +47,4 @@ fn available(flavors: &[DevServerFlavor]) -> String {
 
 fn name_of(flavor: &DevServerFlavor) -> &str {
     flavor.metadata.name.as_deref().unwrap_or_default()
-}
-
-/// An empty string and an absent field mean the same to Kubernetes, but not to a comparison.
-fn without_empty(toleration: &Toleration) -> Toleration {
-    let keep = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
-    Toleration {
-        effect: keep(&toleration.effect),
-        key: keep(&toleration.key),
-        operator: keep(&toleration.operator),
-        toleration_seconds: toleration.toleration_seconds,
-        value: keep(&toleration.value),
-    }
 }

@@ -7,9 +7,10 @@ use k8s_openapi::{
     api::core::v1::PersistentVolumeClaim, apimachinery::pkg::api::resource::Quantity,
 };
 
+use super::volumes::check_claim;
 use crate::{
     Invalid, Platform, References, desired::OWNER_ANNOTATION, environment::Home,
-    references::SharedClaim,
+    invalid::VolumeError,
 };
 
 pub(super) fn home(
@@ -108,18 +109,21 @@ fn requested(claim: &PersistentVolumeClaim) -> Option<Quantity> {
         .cloned()
 }
 
+/// The claim at `/shared`: it must be for this DevServer like any other.
 pub(super) fn shared_claim(
-    spec: &DevServerSpec,
+    server: &DevServer,
+    name: &ServerName,
     references: &References,
-) -> Result<Option<String>, Invalid> {
-    let Some(name) = &spec.shared_volume_claim_name else {
+) -> Result<Option<String>, VolumeError> {
+    let Some(claim) = &server.spec.shared_volume_claim_name else {
         return Ok(None);
     };
-    if !names::is_subdomain(name) {
-        return Err(Invalid::ClaimName);
-    }
-    if references.shared_claim == SharedClaim::Missing {
-        return Err(Invalid::ClaimNotFound(name.clone()));
-    }
-    Ok(Some(name.clone()))
+    check_claim(
+        "spec.sharedVolumeClaimName",
+        claim,
+        server,
+        name,
+        references,
+    )?;
+    Ok(Some(claim.clone()))
 }

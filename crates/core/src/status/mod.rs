@@ -1,5 +1,8 @@
 //! What to tell the user: a function of what was seen, never of what was sent.
 
+mod address;
+mod changes;
+mod expiring;
 mod pod;
 mod restart;
 
@@ -9,12 +12,14 @@ use devserver_api::{
     group,
 };
 use jiff::Timestamp;
-use k8s_openapi::{api::core::v1::Service, apimachinery::pkg::apis::meta::v1::Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
 
 use crate::{Environment, Invalid, Observed, Platform, due};
 
+pub use expiring::news_of_the_end;
 pub use pod::{Stage, is_ready};
-pub use restart::{Restart, pending_restart};
+pub use restart::{Restart, halt_now, pending_restart, restart_now};
 
 /// The status to write, given the spec, what became of it, what was seen, and the time.
 pub fn status(
@@ -32,9 +37,15 @@ pub fn status(
             condition::RESTART_PENDING,
             true,
             "TemplateChanged",
-            format!("takes effect at the next restart: {}", restart.changes),
+            format!(
+                "takes effect at the next restart: {}; restart with `devctl restart {}`",
+                restart.changes,
+                server.name_any()
+            ),
         ));
     }
+    let expiring = expiring::expiring(server, platform, seen.hold, now);
+    verdicts.extend(expiring.iter().map(|e| e.verdict.clone()));
     let generation = server.metadata.generation;
     DevServerStatus {
         phase: Some(stage.phase),
@@ -50,6 +61,7 @@ pub fn status(
             .map(|env| env.flavor.name.clone())
             .or(before.flavor),
         expiration_time: due::expires_at(server, platform).map(|at| Time(whole_seconds(at))),
+        expiration_warning_seconds: expiring.and_then(|e| e.warning),
         ssh: ssh(seen).or(before.ssh),
     }
 }
@@ -61,19 +73,16 @@ fn stage(
     platform: &Platform,
     now: Timestamp,
 ) -> Stage {
+    let stuck = seen.pod.as_ref().and_then(|pod| pod::stuck(pod, now));
     if server.metadata.deletion_timestamp.is_some() {
-        return Stage::new(Phase::Terminating, "Deleting", "is being deleted");
+        return match stuck {
+            Some(why) => Stage::new(Phase::Terminating, pod::STUCK, why),
+            None => Stage::new(Phase::Terminating, "Deleting", "is being deleted"),
+        };
     }
     let deadline = platform.start_deadline_seconds;
     match outcome {
-        Ok(env) if env.suspend => match &seen.pod {
-            None => Stage::new(
-                Phase::Suspended,
-                "Suspended",
-                "stopped on request; the home is kept; set spec.suspend to false to start it",
-            ),
-            Some(_) => Stage::new(Phase::Suspended, "Stopping", "is being stopped on request"),
-        },
+        _ if server.spec.suspend => suspended(outcome, seen, stuck),
         Ok(_) => match &seen.problem {
             Some(problem) if !seen.pod.as_ref().is_some_and(is_ready) => {
                 Stage::new(Phase::Pending, problem.reason, problem.message.clone())
@@ -91,6 +100,35 @@ fn stage(
         },
         Err(invalid) => Stage::new(Phase::Pending, invalid.reason(), invalid.to_string()),
     }
+}
+
+/// Stopped, or on the way to it; a spec that is otherwise invalid is stopped all the same.
+fn suspended(
+    outcome: &Result<Environment, Invalid>,
+    seen: &Observed,
+    stuck: Option<String>,
+) -> Stage {
+    let told = |reason, message: String| Stage::new(Phase::Suspended, reason, message);
+    match (&seen.pod, stuck, &seen.problem, outcome) {
+        (None, _, _, Err(invalid)) => told(
+            "Suspended",
+            format!("stopped on request; the home is kept; before it can start again: {invalid}"),
+        ),
+        (None, ..) => told(
+            "Suspended",
+            "stopped on request; the home is kept; set spec.suspend to false to start it"
+                .to_owned(),
+        ),
+        (_, Some(why), ..) => told(pod::STUCK, why),
+        (_, None, Some(problem), _) => told(problem.reason, problem.message.clone()),
+        _ => told("Stopping", "is being stopped on request".to_owned()),
+    }
+}
+
+/// The next instant at which time alone changes what is to be told; `None`: only events can.
+pub fn next_change(seen: &Observed, platform: &Platform, now: Timestamp) -> Option<Timestamp> {
+    let instants = pod::deadlines(seen, platform.start_deadline_seconds);
+    instants.into_iter().filter(|at| *at > now).min()
 }
 
 fn valid(outcome: &Result<Environment, Invalid>) -> Verdict {
@@ -115,31 +153,7 @@ fn ssh(seen: &Observed) -> Option<SshStatus> {
     (!seen.host_keys.is_empty()).then(|| SshStatus {
         user: group::LOGIN_USER.to_owned(),
         host_keys: seen.host_keys.clone(),
-        node_port: seen.ssh_service.as_ref().and_then(node_port),
-        host: seen.ssh_service.as_ref().and_then(balancer),
+        node_port: address::node_port(seen),
+        host: address::host(seen),
     })
-}
-
-fn node_port(service: &Service) -> Option<i32> {
-    let spec = service
-        .spec
-        .as_ref()
-        .filter(|s| s.type_.as_deref() == Some("NodePort"))?;
-    spec.ports
-        .as_ref()?
-        .iter()
-        .find(|p| p.port == group::SSH_PORT)?
-        .node_port
-}
-
-fn balancer(service: &Service) -> Option<String> {
-    let ingress = service
-        .status
-        .as_ref()?
-        .load_balancer
-        .as_ref()?
-        .ingress
-        .as_ref()?
-        .first()?;
-    ingress.hostname.clone().or_else(|| ingress.ip.clone())
 }

@@ -4,7 +4,16 @@ use devserver_api::{DevServerStatus, Phase, condition, group};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
-use crate::Observed;
+use crate::{Observed, observed::UnboundClaim};
+
+/// Reason: the pod is still there long after it had to be gone.
+pub(super) const STUCK: &str = "StuckTerminating";
+/// How long a new claim may take to get its volume before that is told; the scheduler complains at once.
+const BINDING: SignedDuration = SignedDuration::from_secs(30);
+/// How long after its grace period a pod may still be there: the kubelet has to tell that it is gone.
+const REMOVAL: SignedDuration = SignedDuration::from_secs(60);
+/// The scheduler's words for a pod whose claim has no volume and is not waiting for the pod to get one.
+const UNBOUND: &str = "unbound immediate PersistentVolumeClaims";
 
 /// Phase, reason and message that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,33 +62,102 @@ pub(super) fn stage(
     if is_ready(pod) {
         return Stage::new(Phase::Running, "Running", "runs and answers ssh");
     }
+    if let Some(why) = stuck(pod, now) {
+        return Stage::new(Phase::Failed, STUCK, why);
+    }
     if pod.metadata.deletion_timestamp.is_some() {
         return Stage::new(Phase::Provisioning, "Restarting", "is restarting");
     }
-    if let Some((status, message)) = pod_condition(pod, "PodScheduled")
-        && status == "False"
-        // Said of every pod whose new claim is not bound yet; it passes by itself.
-        && !message.contains("unbound immediate PersistentVolumeClaims")
-    {
-        let message =
-            format!("no node fits: {message}; choose another flavor or ask an administrator");
-        return Stage::new(Phase::Pending, "Unschedulable", message);
+    if let Some(stage) = unscheduled(pod, &seen.unbound_claims, now) {
+        return stage;
     }
     if let Some(stage) = containers(pod).find_map(|status| failure(status, before)) {
         return stage;
     }
-    let waited = pod
-        .metadata
-        .creation_timestamp
-        .as_ref()
-        .map(|t| now.duration_since(t.0));
-    if waited.is_some_and(|w| w > SignedDuration::from_secs(deadline_seconds)) {
+    if after_creation(pod, SignedDuration::from_secs(deadline_seconds)).is_some_and(|at| now >= at)
+    {
         let message = format!(
             "did not become ready within {deadline_seconds} s; look at its events with `devctl describe`"
         );
         return Stage::new(Phase::Failed, "StartDeadlineExceeded", message);
     }
     starting()
+}
+
+fn unscheduled(pod: &Pod, unbound: &[UnboundClaim], now: Timestamp) -> Option<Stage> {
+    let (_, said) = pod_condition(pod, "PodScheduled").filter(|(status, _)| *status == "False")?;
+    if !said.contains(UNBOUND) {
+        let message =
+            format!("no node fits: {said}; choose another flavor or ask an administrator");
+        return Some(Stage::new(Phase::Pending, "Unschedulable", message));
+    }
+    // Said of every pod whose new claim is not bound yet; most of the time it passes by itself.
+    if after_creation(pod, BINDING).is_none_or(|at| now < at) {
+        return None;
+    }
+    let claim = unbound.first()?;
+    let message = match &claim.storage_class {
+        Some(class) => format!(
+            "the volume claim {:?} has no volume: nothing has made one of StorageClass {class:?} for it; \
+             ask an administrator whether that class works, or create a DevServer with another spec.storageClassName",
+            claim.name
+        ),
+        None => format!(
+            "the volume claim {:?} has no volume: it names no StorageClass and the cluster has no default one; \
+             create a DevServer with spec.storageClassName, or ask an administrator for a default class",
+            claim.name
+        ),
+    };
+    Some(Stage::new(Phase::Pending, "VolumeNotBound", message))
+}
+
+/// Why the pod is still there long after it had to be gone; most of the time its node is.
+pub(super) fn stuck(pod: &Pod, now: Timestamp) -> Option<String> {
+    if now < removal_deadline(pod)? {
+        return None;
+    }
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref());
+    Some(match node {
+        Some(node) => format!(
+            "the pod {name:?} does not end, because node {node:?} does not say that it has; nothing else may use the home until then. \
+             If the node is gone for good, an administrator removes it with `kubectl delete node {node}`"
+        ),
+        None => format!(
+            "the pod {name:?} does not end; something holds it (see its finalizers: `kubectl get pod {name} -o yaml`)"
+        ),
+    })
+}
+
+/// `deletionTimestamp` is the instant at which the grace period ends (Kubernetes API conventions, "Metadata").
+fn removal_deadline(pod: &Pod) -> Option<Timestamp> {
+    let ends = pod.metadata.deletion_timestamp.as_ref()?.0;
+    ends.checked_add(REMOVAL).ok()
+}
+
+fn after_creation(pod: &Pod, span: SignedDuration) -> Option<Timestamp> {
+    let created = pod.metadata.creation_timestamp.as_ref()?.0;
+    created.checked_add(span).ok()
+}
+
+/// Instants at which the stage of a pod that does not change changes all the same.
+pub(super) fn deadlines(seen: &Observed, start_seconds: i64) -> Vec<Timestamp> {
+    let Some(pod) = &seen.pod else {
+        return Vec::new();
+    };
+    if pod.metadata.deletion_timestamp.is_some() {
+        return removal_deadline(pod).into_iter().collect();
+    }
+    if is_ready(pod) {
+        return Vec::new();
+    }
+    let waits_for_volume = pod_condition(pod, "PodScheduled")
+        .is_some_and(|(status, said)| status == "False" && said.contains(UNBOUND));
+    let binding = waits_for_volume
+        .then(|| after_creation(pod, BINDING))
+        .flatten();
+    let start = after_creation(pod, SignedDuration::from_secs(start_seconds));
+    binding.into_iter().chain(start).collect()
 }
 
 fn not_created(why: &str) -> Stage {

@@ -1,10 +1,16 @@
 //! `devctl create`.
 
+use std::time::Duration;
+
 use devserver_api::{
     DevServer, DevServerSpec, LifecycleSpec, SshSpec, duration, image, names, quantity,
 };
-use kube::{ResourceExt as _, api::PostParams};
+use kube::{
+    ResourceExt as _,
+    api::{ListParams, PostParams},
+};
 
+use super::advice;
 use crate::{
     access,
     args::{Create, DryRun, Global},
@@ -13,8 +19,11 @@ use crate::{
     files, keys,
     kube::{self as cluster, Session},
     output::{self, Format},
-    wait,
+    owner, wait,
 };
+
+/// Longest wait for the list of flavors, which only a warning needs.
+const COURTESY: Duration = Duration::from_secs(5);
 
 /// Creates the DevServer, and waits for it when asked to.
 pub async fn run(global: &Global, args: &Create) -> Outcome<Exit> {
@@ -28,6 +37,7 @@ pub async fn run(global: &Global, args: &Create) -> Outcome<Exit> {
         return show(&server, args.output.as_deref().unwrap_or("yaml")).map(|()| Exit::Ok);
     }
     let session = Session::connect(global).await?;
+    owner::fill(&session, &mut server).await?;
     let name = server.name_any();
     let params = PostParams {
         dry_run: args.dry_run.is_some(),
@@ -50,6 +60,7 @@ pub async fn run(global: &Global, args: &Create) -> Outcome<Exit> {
             "DevServer '{name}' created in namespace '{namespace}'{how}."
         ))?,
     }
+    warn(&session, &created).await;
     if params.dry_run {
         return Ok(Exit::Ok);
     }
@@ -66,6 +77,17 @@ pub async fn run(global: &Global, args: &Create) -> Outcome<Exit> {
         ));
     }
     Ok(Exit::Ok)
+}
+
+/// Says when there may be no node for it. A courtesy: whatever goes wrong here, the DevServer is created.
+async fn warn(session: &Session, server: &DevServer) {
+    let (api, params) = (session.flavors(), ListParams::default());
+    if let Ok(Ok(flavors)) = tokio::time::timeout(COURTESY, api.list(&params)).await {
+        let (flavor, owner) = (&server.spec.flavor, &server.spec.owner);
+        if let Some(advice) = advice::advice(flavor.as_deref(), owner.as_deref(), &flavors.items) {
+            output::note(&advice);
+        }
+    }
 }
 
 fn show(server: &DevServer, form: &str) -> Outcome {
@@ -111,7 +133,6 @@ fn server(args: &Create) -> Outcome<DevServer> {
         owner: args.owner.clone(),
         flavor: args.flavor.clone(),
         image: args.image.clone(),
-        suspend: false,
         ssh: SshSpec {
             public_key: keys.next(),
             public_keys: keys.collect(),
@@ -125,6 +146,7 @@ fn server(args: &Create) -> Outcome<DevServer> {
             time_to_live: Some(ttl),
             ..LifecycleSpec::default()
         }),
+        ..DevServerSpec::default()
     };
     Ok(DevServer::new(name, spec))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use devserver_api::{DevServer, VolumeRetention, names::ServerName};
+use devserver_api::{DevServer, VolumeRetention, group, names::ServerName};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{ResourceExt as _, api::ListParams};
@@ -276,11 +276,16 @@ fn how_to_reach(place: &Place, server: &DevServer) -> String {
         "  ssh {}   (also scp, rsync, editors; once: devctl config ssh-include --enable)",
         target.host()
     );
-    if let Some(port) = ssh.and_then(|s| s.node_port) {
-        let _ = writeln!(text, "  any node, port {port}, user dev");
-    }
-    if let Some(host) = ssh.and_then(|s| s.host.as_deref()) {
-        let _ = writeln!(text, "  {}, port 22, user dev", escape::line(host));
+    let host = ssh.and_then(|s| s.host.as_deref()).map(escape::line);
+    match (host, ssh.and_then(|s| s.node_port)) {
+        (Some(host), port) => {
+            let port = port.unwrap_or(group::SSH_PORT);
+            let _ = writeln!(text, "  {host}, port {port}, user dev");
+        }
+        (None, Some(port)) => {
+            let _ = writeln!(text, "  any node, port {port}, user dev");
+        }
+        (None, None) => {}
     }
     text
 }

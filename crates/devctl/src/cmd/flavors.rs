@@ -1,7 +1,8 @@
 //! `devctl flavors`.
 
-use devserver_api::{DevServerFlavor, Schedulable};
-use kube::{ResourceExt as _, api::ListParams};
+use devserver_api::{DevServerFlavor, Price, Schedulable};
+use devserver_core::flavor::effective_default;
+use kube::{ResourceExt, api::ListParams};
 
 use crate::{
     args::{Global, Output},
@@ -47,14 +48,17 @@ fn table(flavors: &[DevServerFlavor], is_wide: bool) -> String {
         "NAME",
         "CPU",
         "MEMORY",
+        "GPU",
+        "PRICE",
         "DEFAULT",
         "SCHEDULABLE",
         "DESCRIPTION",
     ];
     if is_wide {
-        headings.extend(["OTHER", "IMAGE", "MESSAGE"]);
+        headings.extend(["OTHER", "IMAGE", "REASON"]);
     }
     let mut columns = Columns::new(&headings);
+    let default = effective_default(flavors).map(ResourceExt::name_any);
     for flavor in flavors {
         let status = flavor.status.as_ref();
         let schedulable = match status.and_then(|s| s.schedulable) {
@@ -67,7 +71,10 @@ fn table(flavors: &[DevServerFlavor], is_wide: bool) -> String {
             flavor.name_any(),
             amount(flavor, "cpu"),
             amount(flavor, "memory"),
-            if flavor.spec.default { "yes" } else { "-" }.to_owned(),
+            gpus(flavor),
+            flavor.spec.price.as_ref().map_or("-".to_owned(), price),
+            // Of several that are marked, only one is.
+            or_dash((default.as_ref() == Some(&flavor.name_any())).then_some("yes")),
             schedulable.to_owned(),
             or_dash(flavor.spec.description.as_deref()),
         ];
@@ -97,7 +104,31 @@ fn amount(flavor: &DevServerFlavor, resource: &str) -> String {
     }
 }
 
-/// Everything but processors and memory, such as GPUs.
+/// Number of GPUs, of whichever vendor.
+fn gpus(flavor: &DevServerFlavor) -> String {
+    let resources = &flavor.spec.resources;
+    let named = resources.limits.keys().chain(resources.requests.keys());
+    let gpu = named.into_iter().find(|name| is_gpu(name));
+    gpu.map_or("-".to_owned(), |name| amount(flavor, name))
+}
+
+fn is_gpu(resource: &str) -> bool {
+    resource.ends_with("/gpu")
+}
+
+/// `1.50 EUR/h`: exact, at least two decimal places.
+fn price(price: &Price) -> String {
+    let (whole, rest) = (
+        price.micros_per_hour / 1_000_000,
+        price.micros_per_hour % 1_000_000,
+    );
+    let decimals = format!("{:06}", rest.abs());
+    let (cents, finer) = decimals.split_at(2);
+    let finer = finer.trim_end_matches('0');
+    format!("{whole}.{cents}{finer} {}/h", price.currency)
+}
+
+/// Everything but processors, memory and GPUs.
 fn others(flavor: &DevServerFlavor) -> String {
     let resources = &flavor.spec.resources;
     let mut names: Vec<&String> = resources
@@ -109,7 +140,7 @@ fn others(flavor: &DevServerFlavor) -> String {
     names.dedup();
     let all: Vec<String> = names
         .into_iter()
-        .filter(|n| !matches!(n.as_str(), "cpu" | "memory"))
+        .filter(|n| !matches!(n.as_str(), "cpu" | "memory") && !is_gpu(n))
         .map(|n| format!("{n}={}", amount(flavor, n)))
         .collect();
     or_dash(Some(&all.join(",")))
@@ -126,9 +157,30 @@ mod tests {
              "spec": {"default": true, "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "1Gi"}}},
              "status": {"schedulable": "Yes"}},
             {"apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": "gpu"},
-             "spec": {"description": "one GPU", "resources": {"limits": {"nvidia.com/gpu": "1"}}}},
+             "spec": {"description": "one GPU", "resources": {"limits": {"nvidia.com/gpu": "1", "ephemeral-storage": "100Gi"}},
+              "price": {"currency": "EUR", "microsPerHour": 1_500_000}},
+             "status": {"schedulable": "No", "message": "too little is left on node-a: nvidia.com/gpu"}},
         ]))
         .unwrap();
         insta::assert_snapshot!(table(&flavors, true));
+    }
+
+    #[test]
+    fn a_price_is_shown_exactly() {
+        for (micros_per_hour, expected) in [
+            (0, "0.00 EUR/h"),
+            (1_500_000, "1.50 EUR/h"),
+            (12_345, "0.012345 EUR/h"),
+            (42_000_000, "42.00 EUR/h"),
+        ] {
+            let currency = "EUR".to_owned();
+            assert_eq!(
+                price(&Price {
+                    currency,
+                    micros_per_hour
+                }),
+                expected
+            );
+        }
     }
 }

@@ -20,7 +20,6 @@ use crate::{
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// One read; large, because each becomes one message of the websocket.
 const BUFFER: usize = 64 * 1024;
-const PORT: u16 = 22;
 
 /// Connects, and copies both ways until one side ends.
 pub async fn run(global: &Global, args: &SshProxy) -> Outcome<Exit> {
@@ -33,11 +32,25 @@ pub async fn run(global: &Global, args: &SshProxy) -> Outcome<Exit> {
     };
     check(&pod, &name, args.uid.as_deref())?;
     let what = format!("failed to forward a port to DevServer '{name}'");
+    let port = port(&pod, &name)?;
     let mut forwarder =
-        cluster::answer(&what, session.pods().portforward(&name.pod(), &[PORT])).await?;
-    copy(&mut forwarder, &what).await?;
+        cluster::answer(&what, session.pods().portforward(&name.pod(), &[port])).await?;
+    copy(&mut forwarder, port, &what).await?;
     forwarder.abort();
     Ok(Exit::Ok)
+}
+
+/// The port called `ssh`: which container has it, and which number, depends on `spec.ssh.mode`.
+fn port(pod: &Pod, name: &ServerName) -> Outcome<u16> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
+    let ssh = ports.find(|port| port.name.as_deref() == Some("ssh"));
+    ssh.and_then(|port| u16::try_from(port.container_port).ok())
+        .ok_or_else(|| {
+            Failure::new(Exit::Error, format!("DevServer '{name}' has no ssh"))
+                .because("its spec.ssh.mode is Disabled")
+                .remedy("set the mode to InContainer or Sidecar and restart it")
+        })
 }
 
 /// The pod must be of the DevServer the configuration was written for. A new DevServer of the same name has other host
@@ -83,11 +96,11 @@ async fn no_pod(session: &Session, name: &ServerName) -> Failure {
     }
 }
 
-async fn copy(forwarder: &mut Portforwarder, what: &str) -> Outcome {
+async fn copy(forwarder: &mut Portforwarder, port: u16, what: &str) -> Outcome {
     let lost =
         || Failure::new(Exit::Error, what.to_owned()).because("the API server gave no stream");
-    let stream = forwarder.take_stream(PORT).ok_or_else(lost)?;
-    let refusal = forwarder.take_error(PORT).ok_or_else(lost)?;
+    let stream = forwarder.take_stream(port).ok_or_else(lost)?;
+    let refusal = forwarder.take_error(port).ok_or_else(lost)?;
     let (mut from_pod, mut to_pod) = tokio::io::split(stream);
     let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
     let mut received = Box::pin(pump(&mut from_pod, &mut output));
@@ -149,6 +162,20 @@ mod tests {
                 .contains("new one")
         );
         assert!(check(&Pod::default(), &name, None).is_err());
+    }
+
+    #[test]
+    fn the_port_is_that_of_the_container_with_sshd() {
+        let name = ServerName::parse("a").unwrap();
+        let pod = |ports: serde_json::Value| -> Pod {
+            let dev = serde_json::json!({"name": "dev", "ports": [{"name": "health", "containerPort": 9022}]});
+            let ssh = serde_json::json!({"name": "ssh", "ports": ports});
+            serde_json::from_value(serde_json::json!({"spec": {"containers": [dev, ssh]}})).unwrap()
+        };
+        let ssh = serde_json::json!([{"name": "ssh", "containerPort": 2222}]);
+        assert_eq!(port(&pod(ssh), &name).unwrap(), 2222);
+        let none = port(&pod(serde_json::json!([])), &name).unwrap_err();
+        assert!(none.to_string().contains("no ssh"));
     }
 
     #[tokio::test]

@@ -60,6 +60,9 @@ enum Command {
         /// Further images of images/ to build and load
         #[arg(long, value_delimiter = ',')]
         images: Vec<String>,
+        /// Leave NetworkPolicies without effect; with size node they are enforced
+        #[arg(long)]
+        no_network_policies: bool,
     },
     /// Remove a lab and everything it made on this machine
     Down {
@@ -127,6 +130,12 @@ enum Command {
         /// A group of the user; may be given more than once
         #[arg(long, requires = "user")]
         group: Vec<String>,
+    },
+    /// Enforce the NetworkPolicies of a lab; `up` starts this in the lab's network namespace
+    #[command(hide = true)]
+    PolicyController {
+        #[command(flatten)]
+        which: Which,
     },
 }
 

@@ -17,6 +17,7 @@ use crate::{
     lab::{Lab, Status},
     leftovers::leftovers,
     paths::checkout,
+    policy,
     progress::Progress,
     state::labs,
     tools::Catalog,
@@ -33,13 +34,20 @@ pub(super) fn run(command: Command) -> Result<ExitCode> {
             size,
             scheduler,
             images,
+            no_network_policies,
             cluster: Cluster::Lab,
         } => {
+            let enforcer = if no_network_policies {
+                None
+            } else {
+                Some(std::env::current_exe().context("failed to find the path of this program")?)
+            };
             up(&LabConfig {
                 name: which.lab,
                 size,
                 scheduler,
                 images,
+                enforcer,
                 quiet: false,
             })?;
         }
@@ -65,6 +73,7 @@ pub(super) fn run(command: Command) -> Result<ExitCode> {
         Command::Kubeconfig { which, user, group } => {
             kubeconfig(&which.lab, user.as_deref(), &group)?;
         }
+        Command::PolicyController { which } => policy::run(&which.lab)?,
     }
     Ok(ExitCode::SUCCESS)
 }

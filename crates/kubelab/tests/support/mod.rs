@@ -42,6 +42,8 @@ impl Temporary {
     pub fn up_with(&self, size: Size, images: &[&str]) -> Lab {
         let mut config = LabConfig::new(self.name.as_str(), size).unwrap();
         config.images = images.iter().map(ToString::to_string).collect();
+        // This program is the test and not `kubelab`.
+        config.enforcer = Some(PathBuf::from(env!("CARGO_BIN_EXE_kubelab")));
         Lab::up(config).unwrap()
     }
 

@@ -1,8 +1,15 @@
 //! Ends a DevServer whose time is over.
 
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
 use devserver_api::DevServer;
+use devserver_core::due::burst;
 use kube::{
-    Api, ResourceExt,
+    Api, Resource, ResourceExt,
     api::{DeleteParams, Preconditions, PropagationPolicy},
     runtime::events::{Event, EventType},
 };
@@ -11,11 +18,49 @@ use crate::{
     context::Context,
     error::{Error, bounded},
 };
-use kube::Resource;
+
+/// When the latest deletions were made, of this process.
+#[derive(Default)]
+pub struct Turns {
+    taken: Mutex<VecDeque<Duration>>,
+}
+
+impl Turns {
+    /// Takes a turn, or says how long it is until there is one.
+    fn take(&self, per_minute: u16, now: Duration) -> Result<(), Duration> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        match burst::wait(taken.make_contiguous(), per_minute, now) {
+            Duration::ZERO => {
+                taken.push_back(now);
+                while taken.len() > usize::from(per_minute) {
+                    taken.pop_front();
+                }
+                Ok(())
+            }
+            wait => Err(wait),
+        }
+    }
+
+    /// Nothing was deleted: somebody else may have the turn.
+    fn give_back(&self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.pop_back();
+    }
+}
 
 /// Deletes exactly the object that was read: one made again under the name, or extended since, is another.
-pub async fn expire(ctx: &Context, api: &Api<DevServer>, server: &DevServer) -> Result<(), Error> {
+/// `Some`: not now, how long until its turn.
+pub async fn expire(
+    ctx: &Context,
+    api: &Api<DevServer>,
+    server: &DevServer,
+) -> Result<Option<Duration>, Error> {
     ctx.leadership.check()?;
+    let per_minute = ctx.platform.max_expirations_per_minute;
+    if let Err(wait) = ctx.turns.take(per_minute, ctx.clock.steady()) {
+        ctx.metrics.expired("waits");
+        return Ok(Some(wait));
+    }
     let params = DeleteParams {
         propagation_policy: Some(PropagationPolicy::Background),
         preconditions: Some(Preconditions {
@@ -24,17 +69,25 @@ pub async fn expire(ctx: &Context, api: &Api<DevServer>, server: &DevServer) -> 
         }),
         ..DeleteParams::default()
     };
-    match bounded(
+    let deleted = bounded(
         "delete the expired DevServer",
         api.delete(&server.name_any(), &params),
     )
-    .await
-    {
-        Ok(_) => {}
-        Err(error) if error.is_not_found() => return Ok(()),
-        Err(error) => return Err(error),
+    .await;
+    if let Err(error) = deleted {
+        let refused = error.is_not_found() || error.is_conflict() || error.refusal().is_some();
+        // Without an answer it may have been deleted, and counts.
+        if refused {
+            ctx.turns.give_back();
+        }
+        return if error.is_not_found() {
+            Ok(None)
+        } else {
+            Err(error)
+        };
     }
     ctx.metrics.wrote("delete", "DevServer");
+    ctx.metrics.expired("deleted");
     tracing::info!(
         devserver = server.name_any(),
         namespace = server.namespace(),
@@ -50,5 +103,21 @@ pub async fn expire(ctx: &Context, api: &Api<DevServer>, server: &DevServer) -> 
     if let Err(error) = ctx.recorder.publish(&event, &server.object_ref(&())).await {
         tracing::warn!(error = %error, "failed to record an event");
     }
-    Ok(())
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_deleted_nothing_is_free_again() {
+        let (turns, now) = (Turns::default(), Duration::from_secs(1));
+        assert_eq!(turns.take(1, now), Ok(()));
+        assert_eq!(turns.take(1, now), Err(burst::WINDOW));
+        turns.give_back();
+        assert_eq!(turns.take(1, now), Ok(()));
+        assert_eq!(turns.take(1, now + burst::WINDOW), Ok(()));
+        assert_eq!(turns.take(1, now + burst::WINDOW), Err(burst::WINDOW));
+    }
 }

@@ -4,5 +4,7 @@ mod expire;
 mod reconcile;
 mod report;
 mod restart;
+mod warn;
 
+pub use expire::Turns;
 pub use reconcile::{on_error, reconcile};

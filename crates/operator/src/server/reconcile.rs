@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Instant};
 
 use devserver_api::DevServer;
-use devserver_core::{due, resolve};
+use devserver_core::{
+    due::{Expiry, Hold, due},
+    resolve,
+    status::next_change,
+};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt, runtime::controller::Action};
 
@@ -13,7 +17,7 @@ use crate::{
     backoff::spread,
     context::Context,
     error::{Error, bounded},
-    host_keys, observe,
+    home_nodes, host_keys, keys, observe,
 };
 
 /// Soonest next look while something stands in the way that no watch will tell of.
@@ -56,19 +60,28 @@ async fn look(cached: &DevServer, ctx: &Context) -> Result<Action, Error> {
     let Some(server) = bounded("read the DevServer", api.get_opt(&cached.name_any())).await? else {
         return Ok(Action::await_change());
     };
-    let now = Timestamp::now();
+    let clocks = ctx.clock.read();
+    let now = clocks.now();
+    ctx.metrics.clocks(clocks);
     if server.metadata.deletion_timestamp.is_some() {
-        let seen = observe::environment(ctx, &server);
-        let outcome = resolve(&server, &observe::references(ctx, &server), &ctx.platform);
-        report::report(ctx, &api, &server, &outcome, &seen, now).await?;
-        return Ok(Action::await_change());
+        return farewell(ctx, &api, &server, now).await;
     }
-    let due = due(&server, &ctx.platform, now);
-    if due.expired {
-        expire::expire(ctx, &api, &server).await?;
-        return Ok(Action::await_change());
-    }
-    let outcome = resolve(&server, &observe::references(ctx, &server), &ctx.platform);
+    let due = due(&server, &ctx.platform, clocks);
+    let (hold, turn) = match due.expiry {
+        Expiry::NotYet => (None, None),
+        Expiry::Disputed => {
+            ctx.metrics.expired("clock_skew");
+            (Some(Hold::ClockSkew), None)
+        }
+        Expiry::Over => match expire::expire(ctx, &api, &server).await? {
+            None => return Ok(Action::await_change()),
+            Some(wait) => (Some(Hold::Turn), Some(wait)),
+        },
+    };
+    let mut references = observe::references(ctx, &server);
+    references.keys_from = keys::read(ctx, &server).await?;
+    references.home_nodes = home_nodes::read(ctx, &server, &references).await?;
+    let outcome = resolve(&server, &references, &ctx.platform);
     let (mut problem, mut host_keys) = (None, Vec::new());
     if let Ok(env) = &outcome {
         match host_keys::ensure(ctx, env).await {
@@ -83,43 +96,58 @@ async fn look(cached: &DevServer, ctx: &Context) -> Result<Action, Error> {
             },
         }
     }
-    let retry = problem.as_ref().map(|p| {
-        if p.is_refusal() {
-            REFUSED_RETRY
-        } else {
-            BLOCKED_RETRY
-        }
-    });
+    let retry = retry(problem.as_ref(), &outcome);
     let mut seen = observe::environment(ctx, &server);
     seen.host_keys = host_keys;
     seen.problem = problem;
-    if let Ok(env) = &outcome {
-        restart::when_automatic(ctx, env, &seen).await?;
-    }
+    seen.hold = hold;
+    restart::halt(ctx, &server, &outcome, &seen).await?;
+    restart::when_due(ctx, &server, &outcome, &seen).await?;
     report::report(ctx, &api, &server, &outcome, &seen, now).await?;
-    Ok(Action::requeue(next_look(ctx, due.wake_at, retry, now)))
+    let instants = [due.wake_at, next_change(&seen, &ctx.platform, now)];
+    let waits = instants.into_iter().flatten().map(|at| until(at, now));
+    let wait = waits.chain(retry.map(spread)).chain(turn).min();
+    let resync = spread(ctx.resync);
+    Ok(Action::requeue(
+        wait.map_or(resync, |wait| wait.min(resync)),
+    ))
+}
+
+/// One that is being deleted is told about, and nothing else: its objects are collected.
+async fn farewell(
+    ctx: &Context,
+    api: &Api<DevServer>,
+    server: &DevServer,
+    now: Timestamp,
+) -> Result<Action, Error> {
+    let seen = observe::environment(ctx, server);
+    let outcome = resolve(server, &observe::references(ctx, server), &ctx.platform);
+    report::report(ctx, api, server, &outcome, &seen, now).await?;
+    Ok(match next_change(&seen, &ctx.platform, now) {
+        Some(at) => Action::requeue(until(at, now)),
+        None => Action::await_change(),
+    })
+}
+
+/// When to look again though no watch will tell of anything.
+fn retry(
+    problem: Option<&devserver_core::Problem>,
+    outcome: &Result<devserver_core::Environment, devserver_core::Invalid>,
+) -> Option<std::time::Duration> {
+    match (problem, outcome) {
+        (Some(problem), _) if problem.is_refusal() => Some(REFUSED_RETRY),
+        (Some(_), _) => Some(BLOCKED_RETRY),
+        (None, Err(invalid)) if invalid.is_mended_unseen() => Some(REFUSED_RETRY),
+        _ => None,
+    }
 }
 
 fn refused_host_keys(env: &devserver_core::Environment, why: &str) -> devserver_core::Problem {
     devserver_core::Problem::refused("Secret", &env.name.host_keys(), why)
 }
 
-fn next_look(
-    ctx: &Context,
-    wake_at: Option<Timestamp>,
-    retry: Option<std::time::Duration>,
-    now: Timestamp,
-) -> std::time::Duration {
-    let mut wait = spread(ctx.resync);
-    if let Some(retry) = retry {
-        wait = wait.min(spread(retry));
-    }
-    match wake_at
-        .map(|at| std::time::Duration::try_from(at.duration_since(now)).unwrap_or_default())
-    {
-        Some(until) => wait.min(until),
-        None => wait,
-    }
+fn until(at: Timestamp, now: Timestamp) -> std::time::Duration {
+    std::time::Duration::try_from(at.duration_since(now)).unwrap_or_default()
 }
 
 fn key(server: &DevServer) -> String {

@@ -10,6 +10,7 @@ use kube::{
 };
 use serde_json::json;
 
+use super::warn;
 use crate::{
     context::Context,
     error::{Error, bounded},
@@ -28,6 +29,7 @@ pub async fn report(
     if server.status.as_ref() == Some(&new) {
         return Ok(());
     }
+    warn::warn(ctx, server, &new, now).await?;
     ctx.leadership.check()?;
     let patch = json!({
         "apiVersion": group::API_VERSION,

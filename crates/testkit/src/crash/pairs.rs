@@ -158,7 +158,7 @@ async fn crashed_twice<S: Story>(story: S, pair: Pair, expected: &Value) -> anyh
         );
         stage.converges(expected).await?;
         stage.stays().await?;
-        stage.kept(&kept).await?;
+        stage.kept(&kept, story).await?;
         stage.leaves_nothing().await?;
         Ok(kills)
     })

@@ -1,17 +1,18 @@
 //! One request on its way: the fault that hits it, the server's answer, the record of both.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, future};
 use http::{
     HeaderValue, Request, Response, StatusCode, Uri,
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, RETRY_AFTER},
 };
 use http_body_util::{
     BodyExt as _, BodyStream, Full, Limited, StreamBody, combinators::UnsyncBoxBody,
 };
 use hyper::body::{Frame, Incoming};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{
@@ -39,8 +40,22 @@ pub(super) enum Cut {
 
 type Answer = Result<Response<UnsyncBoxBody<Bytes, Cut>>, Cut>;
 
-/// Answers one request.
+/// Answers one request, dated by the clock that the test wants the API server to have.
 pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
+    let mut response = judge(Arc::clone(&shared), request).await?;
+    let ahead = SignedDuration::from_secs(shared.ahead.load(Ordering::SeqCst));
+    if !ahead.is_zero() {
+        let date = Timestamp::now().saturating_add(ahead);
+        let date = date
+            .map(|at| at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            .unwrap_or_default();
+        let value = HeaderValue::try_from(date).map_err(http::Error::from)?;
+        response.headers_mut().insert(DATE, value);
+    }
+    Ok(response)
+}
+
+async fn judge(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
     if request.headers().get(AUTHORIZATION) != Some(&shared.authorization) {
         return status(
             401,

@@ -12,7 +12,10 @@ pub mod trace;
 use std::{
     net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use anyhow::Context as _;
@@ -57,6 +60,7 @@ struct Shared {
     rules: Mutex<Vec<Armed>>,
     kill: Mutex<Option<Kill>>,
     cuts: watch::Sender<u64>,
+    ahead: AtomicI64,
     trace: Trace,
 }
 
@@ -81,6 +85,7 @@ impl Proxy {
             rules: Mutex::default(),
             kill: Mutex::default(),
             cuts: watch::Sender::default(),
+            ahead: AtomicI64::default(),
             trace: Trace::default(),
         });
         let Identity { acceptor, ca_pem } = identity;
@@ -129,6 +134,11 @@ impl Proxy {
     /// Ends every open watch.
     pub fn cut_watches(&self) {
         self.shared.cuts.send_modify(|n| *n += 1);
+    }
+
+    /// Puts the API server's clock ahead by so many seconds, as far as `Date` tells it; what it stores is not touched.
+    pub fn set_clock(&self, ahead: i64) {
+        self.shared.ahead.store(ahead, Ordering::SeqCst);
     }
 
     /// Writes a kubeconfig whose server is this proxy.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::{
@@ -60,5 +60,18 @@ pub(super) fn upstream(config: &kube::Config) -> anyhow::Result<Upstream> {
         .rustls_https_connector()
         .context("failed to set up TLS to the API server")?;
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
-    Ok(Arc::new(move |request| Box::pin(client.request(request))))
+    // A certificate is presented by the connector; a token goes into every request in place of the proxy's own.
+    let auth = serde_json::to_value(&config.auth_info)?;
+    let bearer = auth
+        .get("token")
+        .and_then(|token| token.as_str())
+        .map(|token| HeaderValue::try_from(format!("Bearer {token}")))
+        .transpose()?;
+    Ok(Arc::new(move |mut request: Request<Full<Bytes>>| {
+        request.headers_mut().remove(AUTHORIZATION);
+        if let Some(bearer) = &bearer {
+            request.headers_mut().insert(AUTHORIZATION, bearer.clone());
+        }
+        Box::pin(client.request(request))
+    }))
 }

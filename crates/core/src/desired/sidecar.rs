@@ -1,0 +1,303 @@
+//! sshd in a container of its own (document 003), and what that and a flavor without root change for the rest of the pod.
+//!
+//! The sidecar is the login user and nothing more: no root, no capability, port 2222. It runs the environment's own image,
+//! so that people find the same programs in both containers, and both have the home volume at `/home/dev` and `/workspace`.
+
+use std::collections::BTreeMap;
+
+use devserver_api::{SshMode, group};
+use k8s_openapi::{
+    api::core::v1::{
+        Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, PodSecurityContext, Probe,
+        ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume,
+        VolumeMount,
+    },
+    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
+};
+
+use super::{
+    pod::{self, AUTHORIZED_KEYS_VOLUME, HOST_KEYS_VOLUME, SSHD_VOLUME, TOOLS_VOLUME},
+    ssh,
+    workload::HOME_VOLUME,
+};
+use crate::Environment;
+
+/// Port of the sidecar's health endpoint: the containers of a pod share their ports.
+const HEALTH_PORT: i32 = 9023;
+const HEALTH_PORT_NAME: &str = "ssh-health";
+const PASSWORD_VOLUME: &str = "password";
+
+/// `/etc/passwd` where the image's own cannot be written, because nobody is root.
+/// The login shell is a script that finds the best shell of the image.
+pub(super) const PASSWD: &str = "\
+root:x:0:0:root:/root:/bin/sh
+dev:*:1000:1000::/workspace:/opt/devserver/libexec/login-shell
+sshd:*:990:990:sshd:/run/devserver/empty:/sbin/nologin
+nobody:*:65534:65534:nobody:/nonexistent:/sbin/nologin
+";
+
+/// `/etc/group` beside it. Terminals belong to group 5, as the container runtime makes them.
+pub(super) const GROUP: &str = "\
+root:x:0:
+tty:x:5:
+sshd:x:990:
+dev:x:1000:
+nogroup:x:65534:
+";
+
+fn is_sidecar(env: &Environment) -> bool {
+    env.ssh.mode == SshMode::Sidecar
+}
+
+/// Whether some container gets its account files from us.
+pub(super) fn has_accounts(env: &Environment) -> bool {
+    is_sidecar(env) || env.restricted
+}
+
+/// The container `ssh`, in mode `Sidecar`.
+pub(super) fn container(env: &Environment) -> Option<Container> {
+    let sshd = format!("{}/sbin/sshd", group::TOOLS);
+    let agent = format!("{}/bin/devserver-agent", group::TOOLS);
+    let config = "/etc/devserver/sshd/sshd_config";
+    let command = [&agent, "init", "--", &sshd, "-D", "-e", "-f", config];
+    let mut mounts = vec![
+        mount(HOME_VOLUME, group::HOME, false),
+        mount(TOOLS_VOLUME, group::TOOLS, true),
+    ];
+    mounts.extend(keys_mounts());
+    mounts.push(configuration_mount());
+    mounts.extend(workspace_mounts(env, true));
+    is_sidecar(env).then(|| Container {
+        name: group::SIDECAR_CONTAINER.to_owned(),
+        image: Some(env.image.clone()),
+        image_pull_policy: env.image_pull_policy.clone(),
+        command: Some(command.into_iter().map(str::to_owned).collect()),
+        env: Some(sidecar_environment(env)),
+        ports: Some(vec![
+            port("ssh", group::SIDECAR_SSH_PORT),
+            port(HEALTH_PORT_NAME, HEALTH_PORT),
+        ]),
+        resources: Some(resources(env)),
+        security_context: Some(nobody_special()),
+        readiness_probe: Some(probe()),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    })
+}
+
+/// Ports of the container `dev`.
+pub(super) fn main_ports(env: &Environment) -> Vec<ContainerPort> {
+    let mut ports = Vec::new();
+    if env.ssh.mode == SshMode::InContainer {
+        ports.push(port("ssh", group::SSH_PORT));
+    }
+    ports.push(port("health", group::HEALTH_PORT));
+    ports
+}
+
+/// Who the container `dev` runs as. sshd starts as root to become the login user; whatever user the image names does not
+/// matter here.
+pub(super) fn main_security(env: &Environment) -> SecurityContext {
+    if env.restricted {
+        return nobody_special();
+    }
+    SecurityContext {
+        run_as_user: Some(0),
+        run_as_group: Some(0),
+        run_as_non_root: Some(false),
+        ..SecurityContext::default()
+    }
+}
+
+/// What every container of a pod without root gets (Pod Security `restricted`); `None`: the image's own.
+pub(super) fn init_security(env: &Environment) -> Option<SecurityContext> {
+    env.restricted.then(nobody_special)
+}
+
+/// Further variables of the container `dev`: no port of sshd means that none is expected there.
+pub(super) fn main_environment(env: &Environment) -> Option<EnvVar> {
+    (env.ssh.mode != SshMode::InContainer).then(|| variable("DEVSERVER_SSH_PORT", "0".to_owned()))
+}
+
+/// Mounts of the container `dev` that depend on where sshd runs.
+pub(super) fn main_mounts(env: &Environment) -> Vec<VolumeMount> {
+    let mut mounts = Vec::new();
+    if env.ssh.mode == SshMode::InContainer {
+        mounts.extend(keys_mounts());
+    }
+    mounts.push(configuration_mount());
+    if env.ssh.password_hash_from.is_some() {
+        mounts.push(mount(PASSWORD_VOLUME, "/etc/devserver/password", true));
+    }
+    mounts.extend(workspace_mounts(env, env.restricted));
+    mounts
+}
+
+fn keys_mounts() -> [VolumeMount; 2] {
+    [
+        mount(HOST_KEYS_VOLUME, "/etc/devserver/host-keys", true),
+        mount(AUTHORIZED_KEYS_VOLUME, ssh::AUTHORIZED_KEYS_FOLDER, true),
+    ]
+}
+
+fn configuration_mount() -> VolumeMount {
+    mount(SSHD_VOLUME, "/etc/devserver/sshd", true)
+}
+
+/// The home under its other name, and accounts where the image's own cannot be written. A file that is mounted alone does
+/// not follow changes of the ConfigMap; these two never change.
+fn workspace_mounts(env: &Environment, accounts: bool) -> Vec<VolumeMount> {
+    let mut mounts = Vec::new();
+    if is_sidecar(env) {
+        mounts.push(mount(HOME_VOLUME, group::WORKSPACE, false));
+    }
+    if accounts {
+        for file in ["passwd", "group"] {
+            mounts.push(VolumeMount {
+                sub_path: Some(file.to_owned()),
+                ..mount(SSHD_VOLUME, &format!("/etc/{file}"), true)
+            });
+        }
+    }
+    mounts
+}
+
+/// The password hash, where one is used. Only the one key is mounted.
+pub(super) fn password_volume(env: &Environment) -> Option<Volume> {
+    let named = env.ssh.password_hash_from.as_ref()?;
+    Some(Volume {
+        name: PASSWORD_VOLUME.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(named.name.clone()),
+            default_mode: Some(0o400),
+            items: Some(vec![k8s_openapi::api::core::v1::KeyToPath {
+                key: named.key.clone(),
+                path: "hash".to_owned(),
+                ..k8s_openapi::api::core::v1::KeyToPath::default()
+            }]),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    })
+}
+
+/// Mode of mounted keys. In a sidecar there is nobody but the login user, who is not their owner; sshd accepts that, as it
+/// asks for a closed file only where it is the owner.
+pub(super) fn key_mode(env: &Environment) -> i32 {
+    if is_sidecar(env) { 0o444 } else { 0o400 }
+}
+
+/// Of the pod. The group makes the home writable where nobody is root to give it to the user. Elsewhere it would open the
+/// private host keys to the login user, and all files of an existing home to its group.
+pub(super) fn pod_security(env: &Environment) -> PodSecurityContext {
+    let group = env.restricted.then_some(group::LOGIN_ID);
+    PodSecurityContext {
+        fs_group: group,
+        // A home with a million files starts as fast as an empty one.
+        fs_group_change_policy: group.map(|_| "OnRootMismatch".to_owned()),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        ..PodSecurityContext::default()
+    }
+}
+
+/// The login user, without any way to become more.
+fn nobody_special() -> SecurityContext {
+    SecurityContext {
+        run_as_user: Some(group::LOGIN_ID),
+        run_as_group: Some(group::LOGIN_ID),
+        run_as_non_root: Some(true),
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Capabilities::default()
+        }),
+        ..SecurityContext::default()
+    }
+}
+
+/// Enough for shells and file transfer; work is done in `dev`. Equal where those of `dev` are, so that the pod is
+/// Guaranteed as a whole (decision C-QOS).
+fn resources(env: &Environment) -> ResourceRequirements {
+    let of = |cpu: &str, memory: &str| {
+        Some(BTreeMap::from([
+            ("cpu".to_owned(), Quantity(cpu.to_owned())),
+            ("memory".to_owned(), Quantity(memory.to_owned())),
+        ]))
+    };
+    let main = &env.resources;
+    let guaranteed = ["cpu", "memory"].iter().all(|resource| {
+        main.limits.contains_key(*resource)
+            && (!main.requests.contains_key(*resource)
+                || main.requests.get(*resource) == main.limits.get(*resource))
+    });
+    let limits = if guaranteed {
+        of("250m", "512Mi")
+    } else {
+        of("1", "1Gi")
+    };
+    ResourceRequirements {
+        requests: if guaranteed {
+            limits.clone()
+        } else {
+            of("50m", "64Mi")
+        },
+        limits,
+        ..ResourceRequirements::default()
+    }
+}
+
+fn sidecar_environment(env: &Environment) -> Vec<EnvVar> {
+    let mut variables = pod::environment_variables(env);
+    variables.retain(|v| v.name != "DEVSERVER_SSH_PORT");
+    variables.extend([
+        variable("DEVSERVER_SSH_PORT", group::SIDECAR_SSH_PORT.to_string()),
+        variable("DEVSERVER_HEALTH_PORT", HEALTH_PORT.to_string()),
+        variable("DEVSERVER_ROLE", group::SIDECAR_CONTAINER.to_owned()),
+    ]);
+    variables
+}
+
+fn variable(name: &str, value: String) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value: Some(value),
+        value_from: None,
+    }
+}
+
+fn port(name: &str, number: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}
+
+fn probe() -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some("/healthz".to_owned()),
+            port: IntOrString::String(HEALTH_PORT_NAME.to_owned()),
+            scheme: Some("HTTP".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(2),
+        failure_threshold: Some(3),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}
+
+fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: volume.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    }
+}

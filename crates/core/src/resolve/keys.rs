@@ -1,0 +1,104 @@
+//! The public keys that may log in, from the spec and from the objects it names.
+
+use devserver_api::{KeyRef, KeysSource, SshSpec, names, ssh_key::PublicKey};
+
+use crate::{References, invalid::InvalidAccess};
+
+/// More are no team but a mistake, and sshd would read them all at every login.
+const MAX_KEYS: usize = 1000;
+
+/// Keys without repetition. What no cluster was asked about, as when rendering, is left out.
+pub(super) fn resolve(
+    spec: &SshSpec,
+    references: &References,
+) -> Result<Vec<PublicKey>, InvalidAccess> {
+    let single = spec
+        .public_key
+        .iter()
+        .map(|text| ("spec.ssh.publicKey".to_owned(), text.as_str()));
+    let listed = spec
+        .public_keys
+        .iter()
+        .enumerate()
+        .map(|(index, text)| (format!("spec.ssh.publicKeys[{index}]"), text.as_str()));
+    let mut texts: Vec<(String, &str)> = single.chain(listed).collect();
+    for (index, source) in spec.authorized_keys_from.iter().enumerate() {
+        let field = format!("spec.ssh.authorizedKeysFrom[{index}]");
+        let (kind, named) = named(source).ok_or_else(|| InvalidAccess::Reference(field.clone()))?;
+        check(named, &field)?;
+        match references.keys_from.get(index) {
+            None => {}
+            Some(None) => return Err(missing(field, kind, named)),
+            Some(Some(text)) => texts.extend(lines(&field, kind, named, text)),
+        }
+    }
+    if texts.len() > MAX_KEYS {
+        let (count, max) = (texts.len(), MAX_KEYS);
+        return Err(InvalidAccess::TooManyKeys { count, max });
+    }
+    let mut keys: Vec<PublicKey> = Vec::new();
+    for (field, text) in texts {
+        let key = PublicKey::parse(text).map_err(|error| InvalidAccess::Key { field, error })?;
+        if !keys.iter().any(|known| known.is_same_key(&key)) {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
+}
+
+/// Whether all objects with keys were looked at.
+pub(super) fn are_known(spec: &SshSpec, references: &References) -> bool {
+    references.keys_from.len() >= spec.authorized_keys_from.len()
+}
+
+/// The one object an entry names. Its name becomes part of a request's path, so whoever looks it up needs it checked.
+pub fn named(source: &KeysSource) -> Option<(&'static str, &KeyRef)> {
+    match (&source.secret_key_ref, &source.config_map_key_ref) {
+        (Some(secret), None) => Some(("Secret", secret)),
+        (None, Some(config_map)) => Some(("ConfigMap", config_map)),
+        _ => None,
+    }
+}
+
+/// Whether the name of the object and of the key in it can be such.
+pub fn is_nameable(named: &KeyRef) -> bool {
+    let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    names::is_subdomain(&named.name)
+        && (1..=253).contains(&named.key.len())
+        && named.key.chars().all(is_key)
+}
+
+pub(super) fn check(named: &KeyRef, field: &str) -> Result<(), InvalidAccess> {
+    if is_nameable(named) {
+        Ok(())
+    } else {
+        Err(InvalidAccess::Reference(field.to_owned()))
+    }
+}
+
+fn missing(field: String, kind: &'static str, named: &KeyRef) -> InvalidAccess {
+    InvalidAccess::KeysNotFound {
+        field,
+        kind,
+        name: named.name.clone(),
+        key: named.key.clone(),
+    }
+}
+
+/// The keys of one object, each with its place. A private key is found as a whole, before it is taken apart into lines.
+fn lines<'a>(field: &str, kind: &str, named: &KeyRef, text: &'a str) -> Vec<(String, &'a str)> {
+    let place = format!("{field} ({kind} {:?}, key {:?})", named.name, named.key);
+    if text.contains("PRIVATE KEY") {
+        return vec![(place, text)];
+    }
+    text.split('\n')
+        .map(|line| {
+            line.strip_suffix('\r')
+                .unwrap_or(line)
+                .trim_matches([' ', '\t'])
+        })
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(index, line)| (format!("{place}: line {}", index + 1), line))
+        .collect()
+}

@@ -1,0 +1,166 @@
+//! What a team has in use, put together from the caches. What follows from it is decided in `devserver-core`.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use devserver_api::{DevServer, DevServerFlavor, DevServerUser, condition, group};
+use devserver_core::{
+    References,
+    environment::Resources,
+    invalid::TEAM_QUOTA_EXCEEDED,
+    resolve,
+    team::{self, Amounts, Member},
+    user,
+};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+
+use crate::{
+    context::Context,
+    observe::{Ownership, ownership},
+};
+
+/// How long a place is kept for one that was let in and whose StatefulSet has not been seen.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// Places given a moment ago: two looks at the same time must not both give the last one.
+///
+/// Only a bridge until the StatefulSet is seen; after a restart the StatefulSets themselves tell.
+#[derive(Default)]
+pub struct Places(Mutex<HashMap<String, (Amounts, Instant)>>);
+
+impl Places {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Amounts, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Users = HashMap<String, Vec<Arc<DevServerUser>>>;
+
+/// Adds whose namespace it is, and what the team has in use.
+pub fn add(ctx: &Context, server: &DevServer, references: &mut References) {
+    let users = by_namespace(ctx);
+    let user = user_of(&users, server);
+    references.user = user.as_deref().cloned();
+    if let Some(holds) = holds(ctx, server) {
+        references.holds = holds;
+    }
+    let team = team::of(&server.spec, user.as_deref())
+        .filter(|_| server.metadata.deletion_timestamp.is_none());
+    let Some((team, settings)) = team.and_then(|t| ctx.platform.teams.get_key_value(t)) else {
+        return;
+    };
+    let Some(asks) = resolve::asks(&server.spec, &references.flavors, &ctx.platform) else {
+        return;
+    };
+    let uid = server.uid().unwrap_or_default();
+    let mut places = ctx.places.lock();
+    places.retain(|_, (_, since)| since.elapsed() < KEPT_FOR);
+    let others: Vec<Member> = ctx
+        .caches
+        .servers
+        .state()
+        .iter()
+        .filter(|other| other.uid().as_ref() != Some(&uid))
+        .filter_map(|other| member(ctx, other, team, &users, &references.flavors, &places))
+        .collect();
+    let me = Member {
+        uid: uid.clone(),
+        created: created(server),
+        asks,
+        holds: None,
+    };
+    let quota = &settings.quota;
+    references.team_in_use = team::in_use(&me, &others, quota);
+    let has_room =
+        team::excess(&references.team_in_use, &me.asks, &references.holds, quota).is_none();
+    if has_room && references.holds.is_empty() && !server.spec.suspend {
+        places.insert(uid, (me.asks, Instant::now()));
+    } else {
+        places.remove(&uid);
+    }
+}
+
+/// An environment that counts for the team: what has a place, and what could get one.
+fn member(
+    ctx: &Context,
+    server: &DevServer,
+    team: &str,
+    users: &Users,
+    flavors: &[DevServerFlavor],
+    places: &HashMap<String, (Amounts, Instant)>,
+) -> Option<Member> {
+    let user = user_of(users, server);
+    if server.spec.suspend
+        || server.metadata.deletion_timestamp.is_some()
+        || team::of(&server.spec, user.as_deref()) != Some(team)
+    {
+        return None;
+    }
+    let uid = server.uid()?;
+    let holds = holds(ctx, server).or_else(|| places.get(&uid).map(|(asks, _)| asks.clone()));
+    let may_count = team::is_member(&server.spec, user.as_deref()) && !is_refused(server);
+    if holds.is_none() && !may_count {
+        return None;
+    }
+    let asks = resolve::asks(&server.spec, flavors, &ctx.platform).unwrap_or_default();
+    Some(Member {
+        uid,
+        created: created(server),
+        asks,
+        holds,
+    })
+}
+
+/// Whether it waits for its owner, not for room.
+fn is_refused(server: &DevServer) -> bool {
+    let status = server.status.as_ref();
+    status
+        .and_then(|s| condition::find(&s.conditions, condition::VALID))
+        .is_some_and(|c| c.status == "False" && c.reason != TEAM_QUOTA_EXCEEDED)
+}
+
+fn created(server: &DevServer) -> Option<jiff::Timestamp> {
+    server.metadata.creation_timestamp.as_ref().map(|t| t.0)
+}
+
+/// What it was started with; also while its pod is being made anew.
+fn holds(ctx: &Context, server: &DevServer) -> Option<Amounts> {
+    let name = ObjectRef::new(&server.name_any()).within(server.metadata.namespace.as_deref()?);
+    let workload = ctx.caches.workloads.get(&name)?;
+    if ownership(&workload.metadata, server.metadata.uid.as_deref()?) != Ownership::Ours {
+        return None;
+    }
+    resources(&workload).map(|resources| team::amounts(&resources))
+}
+
+fn resources(workload: &StatefulSet) -> Option<Resources> {
+    let spec = workload.spec.as_ref()?;
+    if spec.replicas == Some(0) {
+        return None;
+    }
+    let containers = &spec.template.spec.as_ref()?.containers;
+    let dev = containers.iter().find(|c| c.name == group::CONTAINER)?;
+    let resources = dev.resources.clone().unwrap_or_default();
+    Some(Resources {
+        requests: resources.requests.unwrap_or_default(),
+        limits: resources.limits.unwrap_or_default(),
+    })
+}
+
+fn by_namespace(ctx: &Context) -> Users {
+    let mut users = Users::new();
+    for user in ctx.caches.users.state() {
+        let namespace = user::namespace_name(&user.spec.username);
+        users.entry(namespace).or_default().push(user);
+    }
+    users
+}
+
+fn user_of(users: &Users, server: &DevServer) -> Option<Arc<DevServerUser>> {
+    let namespace = server.metadata.namespace.as_deref()?;
+    user::of_namespace(namespace, users.get(namespace)?)
+}

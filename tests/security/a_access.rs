@@ -1,0 +1,103 @@
+//! Attack A1: to get at the node by a pod of one's own making. What a machine itself may hold is in `a_pods`.
+
+use anyhow::ensure;
+use devserver_api::PodSecurity;
+use devserver_e2e::refusal;
+use devserver_testkit::{certificates, sample, with_namespace};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use crate::guard::{Guarded, bind, is_refused};
+
+/// Pods that reach beyond their container.
+fn escapes() -> Vec<(&'static str, Value)> {
+    let container = json!([{"name": "c", "image": "i"}]);
+    vec![
+        (
+            "hostPath",
+            json!({"containers": container, "volumes": [{"name": "root", "hostPath": {"path": "/"}}]}),
+        ),
+        ("hostPID", json!({"containers": container, "hostPID": true})),
+        (
+            "hostNetwork",
+            json!({"containers": container, "hostNetwork": true}),
+        ),
+        ("hostIPC", json!({"containers": container, "hostIPC": true})),
+        (
+            "privileged",
+            json!({"containers": [{"name": "c", "image": "i", "securityContext": {"privileged": true}}]}),
+        ),
+        (
+            "capability",
+            json!({"containers": [{"name": "c", "image": "i", "securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}]}),
+        ),
+    ]
+}
+
+fn pod(spec: &Value) -> anyhow::Result<Pod> {
+    Ok(serde_json::from_value(
+        json!({"metadata": {"name": "mine"}, "spec": spec}),
+    )?)
+}
+
+#[tokio::test]
+async fn a1_a_pod_that_reaches_for_the_node_is_refused_three_times_over() -> anyhow::Result<()> {
+    with_namespace("a1", async |scene| {
+        let guarded = Guarded::new(scene.clone()).await?;
+        let name = format!("mallory-{}", sample::word(6));
+        let mallory = certificates::person(scene.cluster(), &name, None).await?;
+        bind(
+            &scene,
+            json!({"kind": "User", "name": name}),
+            "devserver-user",
+        )
+        .await?;
+        let level = PodSecurity::default().as_str();
+        let labels = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": level}}});
+        Api::<Namespace>::all(scene.client())
+            .patch(
+                scene.namespace(),
+                &PatchParams::default(),
+                &Patch::Merge(labels),
+            )
+            .await?;
+        let params = PostParams::default();
+        for (what, spec) in escapes() {
+            let pod = pod(&spec)?;
+            // By the rights that the chart gives: none over pods.
+            let pods: Api<Pod> = Api::namespaced(mallory.client.clone(), scene.namespace());
+            let message = refusal(pods.create(&params, &pod).await)?;
+            ensure!(
+                message.contains("cannot create resource \"pods\""),
+                "{what}: {message}"
+            );
+            // By the policy, when somebody gave all rights by mistake; admission asks Pod Security in the same breath.
+            let message = refusal(guarded.api::<Pod>().create(&params, &pod).await)?;
+            ensure!(
+                message.contains("devserver-objects") || message.contains("PodSecurity"),
+                "{what}: {message}"
+            );
+            // By the namespace's Pod Security level, whoever asks.
+            let message = refusal(scene.api::<Pod>().create(&params, &pod).await)?;
+            ensure!(
+                message.contains("violates PodSecurity") && message.contains(level),
+                "{what}: {message}"
+            );
+        }
+        // An innocent pod passes the level, so it is the escapes that it refuses; the policy refuses it all the same.
+        let innocent = pod(&json!({"containers": [{"name": "c", "image": "i"}]}))?;
+        scene.api::<Pod>().create(&params, &innocent).await?;
+        let mut other = innocent;
+        other.metadata.name = Some("another".to_owned());
+        is_refused(
+            guarded.api::<Pod>().create(&params, &other).await,
+            "objects",
+            &["pods"],
+        )
+    })
+    .await
+}
