@@ -8,7 +8,7 @@ use crate::machine::{User, succeeded};
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ordinary_user_opens_a_shell_as_dev_and_becomes_root_inside() -> anyhow::Result<()> {
     let user = User::new("login").await?;
-    user.create("box", &["--ttl", "1h", "--owner", "user@example.com"])?;
+    user.create("box", &["--ttl", "1h"])?;
     assert_eq!(
         user.says("box", "id -un; id -u; pwd")?,
         "dev\n1000\n/home/dev"
