@@ -121,9 +121,17 @@ fn an_up_that_was_killed_halfway_is_cleaned_by_the_next() {
     });
     up.kill().unwrap();
     up.wait().unwrap();
-    let check = kubelab(&["down", "--check", "--lab", temporary.name.as_str()]);
-    assert!(!check.status.success());
-    assert!(String::from_utf8_lossy(&check.stdout).contains("process "));
+    // Who was being started at that moment may need another one to show up.
+    eventually("what is left is named", 10, || {
+        let check = kubelab(&["down", "--check", "--lab", temporary.name.as_str()]);
+        assert!(!check.status.success());
+        let said = String::from_utf8_lossy(&check.stdout).into_owned();
+        if said.contains("process ") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    });
     let lab = temporary.up(Size::ControlPlane);
     assert!(lab.status().healthy);
     temporary.down();
