@@ -133,6 +133,16 @@ pub fn reached(server: &DevServer, pod: Option<&Pod>) -> Option<Step> {
     })
 }
 
+/// Whether `devctl ssh-proxy` may be left to wait for sshd: the container runs for the first time, and the host keys are
+/// known. Where it was started again, the status will have a better word.
+pub fn may_connect(server: &DevServer, pod: Option<&Pod>) -> bool {
+    let ssh = server.status.as_ref().and_then(|s| s.ssh.as_ref());
+    let has_ended = |pod: &Pod| container(pod).is_none_or(|c| c.restart_count > 0);
+    ssh.is_some_and(|s| !s.host_keys.is_empty())
+        && reached(server, pod) >= Some(Step::Started)
+        && !pod.is_some_and(has_ended)
+}
+
 /// Whether the pod belongs to this very DevServer.
 pub fn is_of(pod: &Pod, server: &DevServer) -> bool {
     let label = pod

@@ -25,6 +25,20 @@ use crate::{
 
 /// Waits until the DevServer can be used. Ends early when it never will be.
 pub async fn until_ready(session: &Session, name: &str, timeout: Duration) -> Outcome<DevServer> {
+    until(session, name, timeout, |_, _| false).await
+}
+
+/// Waits until a client can be started: it runs, or its container does and sshd will be there before the client asks.
+pub async fn until_started(session: &Session, name: &str, timeout: Duration) -> Outcome<DevServer> {
+    until(session, name, timeout, progress::may_connect).await
+}
+
+async fn until(
+    session: &Session,
+    name: &str,
+    timeout: Duration,
+    is_enough: fn(&DevServer, Option<&Pod>) -> bool,
+) -> Outcome<DevServer> {
     let mut display = Display::new();
     let deadline = tokio::time::Instant::now() + timeout;
     let mut servers = watcher::watch_object(session.servers(), name)
@@ -53,6 +67,10 @@ pub async fn until_ready(session: &Session, name: &str, timeout: Duration) -> Ou
             Verdict::Hopeless(reason, message) => {
                 display.finish();
                 return Err(hopeless(name, &reason, &message));
+            }
+            Verdict::Pending(_) if is_enough(server, pod.as_ref()) => {
+                display.finish();
+                return Ok(server.clone());
             }
             Verdict::Pending(_) => {}
         }

@@ -49,7 +49,7 @@ async fn ready(session: &Session, server: DevServer, args: &Ssh) -> Outcome<DevS
         return Ok(server);
     }
     let name = server.metadata.name.clone().unwrap_or_default();
-    let ready = wait::until_ready(session, &name, args.timeout).await?;
+    let ready = wait::until_started(session, &name, args.timeout).await?;
     if ready.metadata.uid != server.metadata.uid {
         // Another machine under the same name; the user should know before trusting it.
         return Err(Failure::new(

@@ -2,7 +2,10 @@
 //!
 //! Runs as ProxyCommand, so standard output carries ssh and nothing else; every word goes to standard error.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use devserver_api::{group, names::ServerName};
 use k8s_openapi::api::core::v1::Pod;
@@ -18,6 +21,9 @@ use crate::{
 
 /// What the server may still send after the client has hung up.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long sshd may take to start, and how often it is asked meanwhile.
+const START: Duration = Duration::from_secs(15);
+const RETRY: Duration = Duration::from_millis(20);
 /// One read; large, because each becomes one message of the websocket.
 const BUFFER: usize = 64 * 1024;
 
@@ -31,13 +37,33 @@ pub async fn run(global: &Global, args: &SshProxy) -> Outcome<Exit> {
         return Err(no_pod(&session, &name).await);
     };
     check(&pod, &name, args.uid.as_deref())?;
-    let what = format!("failed to forward a port to DevServer '{name}'");
     let port = port(&pod, &name)?;
-    let mut forwarder =
-        cluster::answer(&what, session.pods().portforward(&name.pod(), &[port])).await?;
-    copy(&mut forwarder, port, &what).await?;
-    forwarder.abort();
+    let patience = if is_starting(&pod) {
+        START
+    } else {
+        Duration::ZERO
+    };
+    let deadline = Instant::now() + patience;
+    let mut connection = loop {
+        match connect(&session, &name, port).await {
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(RETRY).await,
+            connected => break connected?,
+        }
+    };
+    connection.copy().await?;
+    connection.forwarder.abort();
     Ok(Exit::Ok)
+}
+
+/// Whether its container runs for the first time and sshd may be about to start. One that was started again has ended
+/// before, and its user should rather know.
+fn is_starting(pod: &Pod) -> bool {
+    let statuses = pod
+        .status
+        .iter()
+        .flat_map(|s| s.container_statuses.iter().flatten());
+    let mut unready = statuses.filter(|container| !container.ready).peekable();
+    unready.peek().is_some() && unready.all(|container| container.restart_count == 0)
 }
 
 /// The port called `ssh`: which container has it, and which number, depends on `spec.ssh.mode`.
@@ -96,30 +122,79 @@ async fn no_pod(session: &Session, name: &ServerName) -> Failure {
     }
 }
 
-async fn copy(forwarder: &mut Portforwarder, port: u16, what: &str) -> Outcome {
-    let lost =
-        || Failure::new(Exit::Error, what.to_owned()).because("the API server gave no stream");
+/// A forwarded port behind which a server has begun to speak.
+struct Connection {
+    forwarder: Portforwarder,
+    stream: Box<dyn Stream>,
+    refusal: Pin<Box<dyn Future<Output = Option<String>> + Send>>,
+    /// What it said first.
+    greeting: Vec<u8>,
+    what: String,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// An SSH server speaks first (RFC 4253, section 4.2), so its silence or an end tells that there is none.
+async fn connect(session: &Session, name: &ServerName, port: u16) -> Outcome<Connection> {
+    let what = format!("failed to forward a port to DevServer '{name}'");
+    let lost = || Failure::new(Exit::Error, what.clone()).because("the API server gave no stream");
+    let forwarding = session.pods();
+    let mut forwarder =
+        cluster::answer(&what, forwarding.portforward(&name.pod(), &[port])).await?;
     let stream = forwarder.take_stream(port).ok_or_else(lost)?;
     let refusal = forwarder.take_error(port).ok_or_else(lost)?;
-    let (mut from_pod, mut to_pod) = tokio::io::split(stream);
-    let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
-    let mut received = Box::pin(pump(&mut from_pod, &mut output));
-    let done = tokio::select! {
-        received = &mut received => received,
-        sent = pump(&mut input, &mut to_pod) => match sent {
-            // ssh has hung up; what the server still has to say is welcome but not waited for.
-            Ok(()) => tokio::time::timeout(LAST_WORDS, received).await.unwrap_or(Ok(())),
-            // A closed stream is told better by the error channel below.
-            Err(_) => Ok(()),
-        },
+    let mut connection = Connection {
+        forwarder,
+        stream: Box::new(stream),
+        refusal: Box::pin(refusal),
+        greeting: vec![0; BUFFER],
+        what,
     };
-    // The error channel ends with the stream, so this waits only for what is already on its way.
-    if let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(200), refusal).await {
-        return Err(Failure::new(Exit::Error, what.to_owned())
-            .because(message)
-            .remedy("sshd may not have started yet; try again in a moment"));
+    match connection.stream.read(&mut connection.greeting).await {
+        Ok(count) if count > 0 => {
+            connection.greeting.truncate(count);
+            Ok(connection)
+        }
+        _ => Err(connection.refused().await.unwrap_or_else(|| {
+            Failure::new(Exit::Error, connection.what.clone())
+                .because("the connection was closed at once")
+                .remedy("sshd may not have started yet; try again in a moment")
+        })),
     }
-    done.map_err(|e| Failure::io(what.to_owned(), &e))
+}
+
+impl Connection {
+    async fn copy(&mut self) -> Outcome {
+        let done = self.copy_both_ways().await;
+        match self.refused().await {
+            Some(failure) => Err(failure),
+            None => done.map_err(|e| Failure::io(self.what.clone(), &e)),
+        }
+    }
+
+    async fn copy_both_ways(&mut self) -> std::io::Result<()> {
+        let (mut from_pod, mut to_pod) = tokio::io::split(&mut self.stream);
+        let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
+        let mut from_pod = self.greeting.as_slice().chain(&mut from_pod);
+        let mut received = Box::pin(pump(&mut from_pod, &mut output));
+        tokio::select! {
+            received = &mut received => received,
+            sent = pump(&mut input, &mut to_pod) => match sent {
+                // ssh has hung up; what the server still has to say is welcome but not waited for.
+                Ok(()) => tokio::time::timeout(LAST_WORDS, received).await.unwrap_or(Ok(())),
+                // A closed stream is told better by the error channel.
+                Err(_) => Ok(()),
+            },
+        }
+    }
+
+    /// What the error channel says. It ends with the stream, so this waits only for what is already on its way.
+    async fn refused(&mut self) -> Option<Failure> {
+        let message = tokio::time::timeout(Duration::from_millis(200), &mut self.refusal).await;
+        let failure = Failure::new(Exit::Error, self.what.clone()).because(message.ok()??);
+        Some(failure.remedy("sshd may not have started yet; try again in a moment"))
+    }
 }
 
 /// Copies until the end and flushes after each read, because a keystroke must not wait for the next one.
@@ -176,6 +251,19 @@ mod tests {
         assert_eq!(port(&pod(ssh), &name).unwrap(), 2222);
         let none = port(&pod(serde_json::json!([])), &name).unwrap_err();
         assert!(none.to_string().contains("no ssh"));
+    }
+
+    #[test]
+    fn only_a_first_start_is_waited_for() {
+        let pod = |ready: bool, restarts: i32| -> Pod {
+            let status = serde_json::json!({"name": "dev", "image": "i", "imageID": "", "ready": ready, "restartCount": restarts});
+            serde_json::from_value(serde_json::json!({"status": {"containerStatuses": [status]}}))
+                .unwrap()
+        };
+        assert!(is_starting(&pod(false, 0)));
+        for done in [pod(true, 0), pod(false, 1), Pod::default()] {
+            assert!(!is_starting(&done));
+        }
     }
 
     #[tokio::test]
