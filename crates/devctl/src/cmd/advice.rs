@@ -28,7 +28,7 @@ pub fn advice(
         });
     };
     let name = flavor.name_any();
-    let told = match answer(flavor) {
+    let told = match answer(flavor)? {
         Schedulable::Yes | Schedulable::Autoscaled => return None,
         Schedulable::No => "has no node at the moment",
         Schedulable::Unknown => "may have no node at the moment",
@@ -53,7 +53,12 @@ fn instead_of<'a>(
     flavors
         .iter()
         .filter(|other| is_for(other, owner))
-        .filter(|other| matches!(answer(other), Schedulable::Yes | Schedulable::Autoscaled))
+        .filter(|other| {
+            matches!(
+                answer(other),
+                Some(Schedulable::Yes | Schedulable::Autoscaled)
+            )
+        })
         .filter(|other| asked.lacking(&size(other)).is_empty())
         .min_by_key(|other| {
             let size = size(other);
@@ -63,7 +68,7 @@ fn instead_of<'a>(
                 .filter(|(n, _)| !is_ordinary(n))
                 .map(|(_, a)| a)
                 .sum();
-            let has_room = answer(other) == Schedulable::Yes;
+            let has_room = answer(other) == Some(Schedulable::Yes);
             (
                 devices,
                 size.get("memory"),
@@ -81,11 +86,9 @@ fn size(flavor: &DevServerFlavor) -> Amounts {
     size
 }
 
-fn answer(flavor: &DevServerFlavor) -> Schedulable {
-    let status = flavor.status.as_ref();
-    status
-        .and_then(|status| status.schedulable)
-        .unwrap_or(Schedulable::Unknown)
+/// What was told; `None` where nothing has been yet, as of a flavor made a moment ago: that is no reason to warn.
+fn answer(flavor: &DevServerFlavor) -> Option<Schedulable> {
+    flavor.status.as_ref()?.schedulable
 }
 
 /// Whether the owner may use it as far as can be seen from here: teams are not.
@@ -176,10 +179,31 @@ mod tests {
     }
 
     #[test]
-    fn a_flavor_of_which_nothing_is_known_yet_may_have_no_node() {
-        let mut flavor = flavor("new", "{}", "'Yes'", "");
-        flavor.status = None;
+    fn a_flavor_that_is_told_to_be_unknown_may_have_no_node() {
+        let flavor = flavor("new", "{}", "Unknown", "");
         let told = advice(Some("new"), None, &[flavor]).unwrap();
         assert!(told.contains("may have no node"), "{told}");
+    }
+
+    #[test]
+    fn a_flavor_of_which_nothing_was_told_yet_is_neither_warned_of_nor_recommended() {
+        let mut silent = flavor("new", "{}", "'Yes'", ", default: true");
+        silent.status = None;
+        for asked in [Some("new"), None] {
+            assert_eq!(advice(asked, None, &[silent.clone()]), None);
+        }
+        if let Some(status) = flavor("new", "{}", "'Yes'", "").status {
+            silent.status = Some(devserver_api::DevServerFlavorStatus {
+                schedulable: None,
+                ..status
+            });
+        }
+        assert_eq!(advice(None, None, &[silent.clone()]), None);
+        let full = flavor("full", "{}", "'No'", "");
+        let told = advice(Some("full"), None, &[full, silent]).unwrap();
+        assert!(
+            told.ends_with("it starts as soon as there is one"),
+            "{told}"
+        );
     }
 }
