@@ -1,6 +1,6 @@
 //! What several promises share: an operator at work, and a DevServer that runs.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use devserver_api::{DevServer, DevServerFlavor, DevServerStatus, Phase, condition};
 use devserver_testkit::{
     Operator, Scene,
@@ -10,7 +10,8 @@ use devserver_testkit::{
 };
 use k8s_openapi::{
     api::{
-        core::v1::{PersistentVolume, PersistentVolumeClaim, Pod},
+        apps::v1::StatefulSet,
+        core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim, Pod},
         storage::v1::StorageClass,
     },
     apimachinery::pkg::apis::meta::v1::Condition,
@@ -43,17 +44,8 @@ impl Rig {
 
     /// Everything at work; pods fare as told.
     pub async fn with_fortune(scene: Scene, fortune: Fortune) -> anyhow::Result<Self> {
-        let small = scene.flavor("small", "500m", "1Gi").await?;
-        let large = scene.flavor("large", "1", "2Gi").await?;
-        let kubelet = scene.kubelet(fortune);
-        let operator = scene.operator().await?;
-        Ok(Self {
-            scene,
-            operator,
-            kubelet,
-            small,
-            large,
-        })
+        let settings = Settings::alone(scene.namespace());
+        Self::with(scene, fortune, &settings).await
     }
 
     /// Everything at work, the operator with that configuration file; pods become Ready at once.
@@ -75,11 +67,16 @@ impl Rig {
         Self::with_settings(scene, &settings).await
     }
 
-    async fn with_settings(scene: Scene, settings: &Settings) -> anyhow::Result<Self> {
+    /// Everything at work, the operator with those settings; pods become Ready at once.
+    pub async fn with_settings(scene: Scene, settings: &Settings) -> anyhow::Result<Self> {
+        Self::with(scene, Fortune::Ready, settings).await
+    }
+
+    async fn with(scene: Scene, fortune: Fortune, settings: &Settings) -> anyhow::Result<Self> {
         let small = scene.flavor("small", "500m", "1Gi").await?;
         let large = scene.flavor("large", "1", "2Gi").await?;
         Ok(Self {
-            kubelet: scene.kubelet(Fortune::Ready),
+            kubelet: scene.kubelet(fortune),
             operator: scene.operator_with(settings).await?,
             scene,
             small,
@@ -108,6 +105,29 @@ impl Rig {
         let home = format!("home-{}-0", sample::NAME);
         let home = self.scene.api::<PersistentVolumeClaim>().get(&home).await?;
         Ok((pod.uid().context("no uid")?, home.uid().context("no uid")?))
+    }
+
+    /// The sample as it is now, to compare with later.
+    pub async fn snapshot(&self) -> anyhow::Result<Snapshot> {
+        Ok(Snapshot {
+            precious: self.precious().await?,
+            workload: self.scene.api::<StatefulSet>().get(sample::NAME).await?,
+        })
+    }
+
+    /// Demands that neither the pod nor the home is another than at the snapshot, and the StatefulSet asks for the same.
+    pub async fn is_unchanged_since(&self, before: &Snapshot) -> anyhow::Result<()> {
+        let after = self.snapshot().await?;
+        ensure!(
+            after.workload.spec == before.workload.spec
+                && after.workload.metadata.generation == before.workload.metadata.generation,
+            "the StatefulSet was changed"
+        );
+        ensure!(
+            after.precious == before.precious,
+            "the pod or the home was lost"
+        );
+        Ok(())
     }
 
     /// Names of all objects of one kind.
@@ -142,6 +162,12 @@ impl Rig {
     }
 }
 
+/// What no mistake of a user may cost or change.
+pub struct Snapshot {
+    precious: (String, String),
+    workload: StatefulSet,
+}
+
 /// Whether it runs.
 pub fn is_running(status: &DevServerStatus) -> bool {
     status.phase == Some(Phase::Running)
@@ -155,6 +181,40 @@ pub fn condition<'a>(status: &'a DevServerStatus, type_: &str) -> Option<&'a Con
 /// Whether the condition has that reason.
 pub fn has_reason(status: &DevServerStatus, type_: &str, reason: &str) -> bool {
     condition(status, type_).is_some_and(|c| c.reason == reason)
+}
+
+/// Waits until the sample's spec is judged with that reason: the status, and the message that goes with the reason.
+pub async fn judged(scene: &Scene, reason: &str) -> anyhow::Result<(DevServerStatus, String)> {
+    let told = scene
+        .status(sample::NAME, reason, |s| {
+            has_reason(s, condition::VALID, reason)
+        })
+        .await?;
+    let status = told.status.context("no status")?;
+    let valid = condition(&status, condition::VALID).context("no condition")?;
+    let message = valid.message.clone();
+    Ok((status, message))
+}
+
+/// The sample that restarts by itself for changes that need it.
+pub fn automatic(rig: &Rig) -> DevServer {
+    let mut server = rig.sample();
+    server.spec.lifecycle = Some(devserver_api::LifecycleSpec {
+        restart_policy: Some(devserver_api::RestartPolicy::Automatic),
+        ..devserver_api::LifecycleSpec::default()
+    });
+    server
+}
+
+/// Changes the labels of the scene's namespace, as who looks after the cluster does.
+pub async fn label_namespace(scene: &Scene, labels: Value) -> anyhow::Result<()> {
+    let patch = Patch::Merge(json!({"metadata": {"labels": labels}}));
+    let namespaces: Api<Namespace> = Api::all(scene.client());
+    namespaces
+        .patch(scene.namespace(), &PatchParams::default(), &patch)
+        .await
+        .context("failed to label the namespace")?;
+    Ok(())
 }
 
 /// The sample with a time to live.

@@ -130,28 +130,14 @@ async fn what_only_the_operator_can_judge_is_explained_and_what_runs_goes_on() -
         neighbour.metadata.name = Some("neighbour".to_owned());
         scene.create(&neighbour).await?;
         let neighbour = scene.status("neighbour", "runs", is_running).await?;
-        let precious = rig.precious().await?;
-        let workload = scene
-            .api::<StatefulSet>()
-            .get(sample::NAME)
-            .await?
-            .metadata
-            .generation;
+        let before = rig.snapshot().await?;
         for case in Table::read()?.explained {
             is_explained(&scene, &case).await?;
             restore(&scene, &good).await?;
             let healed = |s: &_| is_running(s) && has_reason(s, condition::VALID, "Valid");
             scene.status(sample::NAME, "is valid again", healed).await?;
-            let what = &case.what;
-            ensure!(
-                rig.precious().await? == precious,
-                "{what}: the pod or the home was lost"
-            );
-            let now = scene.api::<StatefulSet>().get(sample::NAME).await?;
-            ensure!(
-                now.metadata.generation == workload,
-                "{what}: the StatefulSet was changed"
-            );
+            let unchanged = rig.is_unchanged_since(&before).await;
+            unchanged.with_context(|| case.what.clone())?;
         }
         let after = scene.api::<DevServer>().get("neighbour").await?;
         ensure!(

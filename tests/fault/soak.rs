@@ -11,7 +11,6 @@ use devserver_e2e::{Rig, is_running};
 use devserver_testkit::{
     Scene,
     chance::{Chance, number},
-    kubelet::Fortune,
     operator::Settings,
     proxy::{
         rule::{Action, Count, Match, Rule},
@@ -197,22 +196,12 @@ async fn settled(rig: &Rig) -> anyhow::Result<Usage> {
 }
 
 async fn rig(scene: Scene) -> anyhow::Result<Rig> {
-    let small = scene.flavor("small", "500m", "1Gi").await?;
-    let large = scene.flavor("large", "1", "2Gi").await?;
-    let kubelet = scene.kubelet(Fortune::Ready);
     // Nobody watches Secrets: a removed one comes back at the next look.
     let settings = Settings {
         resync: 5,
         ..Settings::alone(scene.namespace())
     };
-    let operator = scene.operator_with(&settings).await?;
-    let rig = Rig {
-        scene,
-        operator,
-        kubelet,
-        small,
-        large,
-    };
+    let rig = Rig::with_settings(scene, &settings).await?;
     let all = stream::iter((0..SERVERS).map(anyhow::Ok));
     all.try_for_each_concurrent(8, |i| {
         let server = sample::devserver(&format!("box-{i}"), &rig.small);

@@ -263,8 +263,8 @@ async fn is_exposed_otherwise(stage: &Stage) -> anyhow::Result<()> {
     stage
         .scene
         .object::<NetworkPolicy>("devserver-workbench", "is there", |_| true)
-        .await
-        .map(drop)
+        .await?;
+    settled(stage).await
 }
 
 async fn stops_and_starts(stage: &Stage) -> anyhow::Result<()> {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use devserver_testkit::wait::{Seen, until};
-use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
 use crate::{
     machine::{User, succeeded},
+    session::Session,
     spec,
 };
 
@@ -20,19 +20,7 @@ async fn the_checkpoint_command_saves_the_work_before_a_suspend() -> anyhow::Res
         let lifecycle = json!({"checkpoint": {"command": ["sh", "-c", command, "$(id)"], "gracePeriodSeconds": 20}});
         let spec = json!({"ssh": {"mode": mode}, "lifecycle": lifecycle});
         spec::create(&user, "box", spec).await?;
-        succeeded(&user.devctl(["suspend", "box"])?)?;
-        let pods = user.api::<Pod>();
-        until("no pod", Duration::from_mins(1), async || {
-            Ok(Seen::when(pods.get_opt("box-0").await?.is_none(), "a pod"))
-        })
-        .await?;
-        succeeded(&user.devctl([
-            "resume",
-            "box",
-            "--wait",
-            "--timeout",
-            crate::machine::START,
-        ])?)?;
+        user.suspend_and_resume("box").await?;
         let said = user.says(
             "box",
             "cd /home/dev; cat saved .local/state/devserver/checkpoint.log",
@@ -47,44 +35,27 @@ async fn the_checkpoint_command_saves_the_work_before_a_suspend() -> anyhow::Res
 async fn who_is_logged_in_hears_that_the_time_runs_out_and_of_more_time() -> anyhow::Result<()> {
     let user = User::new("warned").await?;
     spec::create(&user, "box", json!({"lifecycle": {"timeToLive": "6m"}})).await?;
-    let key = user.key();
-    let program = std::env::var_os("DEVSERVER_DEVCTL").unwrap();
-    let mut command = std::process::Command::new(program);
-    command.args([
-        "ssh",
-        "box",
-        "-tt",
-        "-i",
-        &key,
-        "--",
-        "echo there; sleep 900",
-    ]);
-    user.prepare(&mut command);
-    let log = std::fs::File::create(user.file("session.log"))?;
-    let mut session = command
-        .stdin(std::process::Stdio::null())
-        .stdout(log)
-        .stderr(std::process::Stdio::null())
-        .spawn()?;
-    let heard = || std::fs::read_to_string(user.file("session.log")).unwrap_or_default();
+    let mut session = Session::start(&user, "box", "echo there; sleep 900")?;
     until("the first warning", Duration::from_mins(3), async || {
-        Ok(Seen::when(heard().contains("is deleted in"), heard()))
+        Ok(Seen::when(
+            session.heard().contains("is deleted in"),
+            session.heard(),
+        ))
     })
     .await?;
     succeeded(&user.devctl(["extend", "box", "1h"])?)?;
     until("the new end", Duration::from_mins(3), async || {
-        Ok(Seen::when(heard().contains("in 1 hour"), heard()))
+        Ok(Seen::when(
+            session.heard().contains("in 1 hour"),
+            session.heard(),
+        ))
     })
     .await?;
     // A login shows the end, too.
-    let shell = user.types(
-        ["ssh", "box", "-tt", "-i", &key, "-o", "LogLevel=ERROR"],
-        "exit\n",
-    )?;
-    let seen = String::from_utf8_lossy(&shell.stdout).into_owned();
+    let seen = user.greeting("box")?;
     ensure!(seen.contains("This machine is deleted at "), "{seen}");
-    session.kill()?;
-    session.wait()?;
+    session.process.kill()?;
+    session.process.wait()?;
     user.leave().await;
     Ok(())
 }

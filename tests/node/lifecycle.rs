@@ -9,7 +9,10 @@ use k8s_openapi::api::{
 };
 use kube::api::{DeleteParams, ListParams};
 
-use crate::machine::{User, succeeded};
+use crate::{
+    machine::{User, succeeded},
+    session::Session,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_home_and_the_host_keys_survive_the_pod() -> anyhow::Result<()> {
@@ -41,28 +44,12 @@ async fn the_home_and_the_host_keys_survive_the_pod() -> anyhow::Result<()> {
 async fn the_end_is_told_to_who_is_logged_in_and_comes_in_time() -> anyhow::Result<()> {
     let user = User::new("end").await?;
     user.create("box", &[])?;
-    let key = user.key();
-    let program = std::env::var_os("DEVSERVER_DEVCTL").unwrap();
-    let mut command = std::process::Command::new(program);
-    command.args([
-        "ssh",
-        "box",
-        "-tt",
-        "-i",
-        &key,
-        "--",
-        "echo there; trap '' HUP; sleep 600",
-    ]);
-    user.prepare(&mut command);
-    let log = std::fs::File::create(user.file("session.log"))?;
-    let mut session = command
-        .stdin(std::process::Stdio::null())
-        .stdout(log)
-        .stderr(std::process::Stdio::null())
-        .spawn()?;
-    let heard = || std::fs::read_to_string(user.file("session.log")).unwrap_or_default();
+    let mut session = Session::start(&user, "box", "echo there; trap '' HUP; sleep 600")?;
     until("a session", Duration::from_secs(30), async || {
-        Ok(Seen::when(heard().contains("there"), heard()))
+        Ok(Seen::when(
+            session.heard().contains("there"),
+            session.heard(),
+        ))
     })
     .await?;
     let pods = user.api::<Pod>();
@@ -83,8 +70,8 @@ async fn the_end_is_told_to_who_is_logged_in_and_comes_in_time() -> anyhow::Resu
         "it took {:?}",
         started.elapsed()
     );
-    let _ = session.wait()?;
-    let heard = heard();
+    let _ = session.process.wait()?;
+    let heard = session.heard();
     assert!(heard.lines().count() > 1, "nobody was told: {heard:?}");
     user.leave().await;
     Ok(())
@@ -95,19 +82,7 @@ async fn a_suspended_machine_comes_back_with_its_home() -> anyhow::Result<()> {
     let user = User::new("suspend").await?;
     user.create("box", &[])?;
     user.says("box", "echo kept > ~/file")?;
-    succeeded(&user.devctl(["suspend", "box"])?)?;
-    let pods = user.api::<Pod>();
-    until("no pod", Duration::from_mins(1), async || {
-        Ok(Seen::when(pods.get_opt("box-0").await?.is_none(), "a pod"))
-    })
-    .await?;
-    succeeded(&user.devctl([
-        "resume",
-        "box",
-        "--wait",
-        "--timeout",
-        crate::machine::START,
-    ])?)?;
+    user.suspend_and_resume("box").await?;
     assert_eq!(user.says("box", "cat ~/file")?, "kept");
     user.leave().await;
     Ok(())

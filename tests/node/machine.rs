@@ -1,7 +1,7 @@
 //! An ordinary user with a machine: own namespace, own credentials, own key, own home for `devctl`'s files.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
@@ -14,7 +14,7 @@ use devserver_testkit::{
 };
 use k8s_openapi::api::{
     authentication::v1::TokenRequest,
-    core::v1::{Namespace, ServiceAccount},
+    core::v1::{Namespace, Pod, ServiceAccount},
     rbac::v1::RoleBinding,
 };
 use kube::{
@@ -111,9 +111,7 @@ impl User {
         &self,
         arguments: impl IntoIterator<Item = I>,
     ) -> anyhow::Result<Output> {
-        let program = std::env::var_os("DEVSERVER_DEVCTL")
-            .context("DEVSERVER_DEVCTL does not name the devctl to test")?;
-        self.output(Command::new(program).args(arguments))
+        self.output(Command::new(program()?).args(arguments))
     }
 
     /// Creates a machine and waits until it runs.
@@ -192,16 +190,36 @@ impl User {
         arguments: impl IntoIterator<Item = I>,
         text: &str,
     ) -> anyhow::Result<Output> {
-        let program = std::env::var_os("DEVSERVER_DEVCTL")
-            .context("DEVSERVER_DEVCTL does not name the devctl to test")?;
         let typed = self.file("typed");
         std::fs::write(&typed, text)?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(program()?);
         let output = self
             .prepare(command.args(arguments))
             .stdin(std::fs::File::open(typed)?)
             .output();
         output.with_context(|| format!("failed to run {command:?}"))
+    }
+
+    /// What somebody sees who logs in with a terminal and leaves at once.
+    pub fn greeting(&self, name: &str) -> anyhow::Result<String> {
+        let key = self.key();
+        let shell = self.types(
+            ["ssh", name, "-tt", "-i", &key, "-o", "LogLevel=ERROR"],
+            "exit\n",
+        )?;
+        Ok(String::from_utf8_lossy(&shell.stdout).into_owned())
+    }
+
+    /// Suspends a machine, waits until its pod is gone, and resumes it.
+    pub async fn suspend_and_resume(&self, name: &str) -> anyhow::Result<()> {
+        succeeded(&self.devctl(["suspend", name])?)?;
+        let (pods, pod) = (self.api::<Pod>(), format!("{name}-0"));
+        until("no pod", Duration::from_mins(1), async || {
+            Ok(Seen::when(pods.get_opt(&pod).await?.is_none(), "a pod"))
+        })
+        .await?;
+        succeeded(&self.devctl(["resume", name, "--wait", "--timeout", START])?)?;
+        Ok(())
     }
 
     /// Runs any command as the user.
@@ -251,6 +269,12 @@ impl User {
         }
         let _ = std::fs::remove_dir_all(Path::new(&self.home));
     }
+}
+
+/// The `devctl` to test.
+pub fn program() -> anyhow::Result<OsString> {
+    std::env::var_os("DEVSERVER_DEVCTL")
+        .context("DEVSERVER_DEVCTL does not name the devctl to test")
 }
 
 /// What the program printed; an error with both outputs when it failed.

@@ -9,6 +9,7 @@
 
 mod access;
 mod checkpoint;
+mod expire;
 mod fallback;
 mod files;
 mod images;
@@ -18,5 +19,6 @@ mod machine;
 mod network;
 mod packages;
 mod placement;
+mod session;
 mod sidecar;
 mod spec;

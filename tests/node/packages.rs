@@ -68,12 +68,7 @@ async fn packages_come_after_the_login_and_a_missing_one_is_shown() -> anyhow::R
         ))
     })
     .await?;
-    let key = user.key();
-    let shell = user.types(
-        ["ssh", "box", "-tt", "-i", &key, "-o", "LogLevel=ERROR"],
-        "exit\n",
-    )?;
-    let seen = String::from_utf8_lossy(&shell.stdout).into_owned();
+    let seen = user.greeting("box")?;
     ensure!(seen.contains("Not installed: no-such-package."), "{seen}");
     let log = user.api::<k8s_openapi::api::core::v1::Pod>();
     let log = log.logs("box-0", &kube::api::LogParams::default()).await?;

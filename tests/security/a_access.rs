@@ -2,16 +2,13 @@
 
 use anyhow::ensure;
 use devserver_api::PodSecurity;
-use devserver_e2e::refusal;
-use devserver_testkit::{certificates, sample, with_namespace};
-use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::{
-    Api,
-    api::{Patch, PatchParams, PostParams},
-};
+use devserver_e2e::{label_namespace, refusal};
+use devserver_testkit::with_namespace;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 
-use crate::guard::{Guarded, bind, is_refused};
+use crate::guard::{Guarded, is_refused, mallory};
 
 /// Pods that reach beyond their container.
 fn escapes() -> Vec<(&'static str, Value)> {
@@ -48,23 +45,10 @@ fn pod(spec: &Value) -> anyhow::Result<Pod> {
 async fn a1_a_pod_that_reaches_for_the_node_is_refused_three_times_over() -> anyhow::Result<()> {
     with_namespace("a1", async |scene| {
         let guarded = Guarded::new(scene.clone()).await?;
-        let name = format!("mallory-{}", sample::word(6));
-        let mallory = certificates::person(scene.cluster(), &name, None).await?;
-        bind(
-            &scene,
-            json!({"kind": "User", "name": name}),
-            "devserver-user",
-        )
-        .await?;
+        let (_, mallory) = mallory(&scene).await?;
         let level = PodSecurity::default().as_str();
-        let labels = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": level}}});
-        Api::<Namespace>::all(scene.client())
-            .patch(
-                scene.namespace(),
-                &PatchParams::default(),
-                &Patch::Merge(labels),
-            )
-            .await?;
+        let labels = json!({"pod-security.kubernetes.io/enforce": level});
+        label_namespace(&scene, labels).await?;
         let params = PostParams::default();
         for (what, spec) in escapes() {
             let pod = pod(&spec)?;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use devserver_api::DevServer;
 use devserver_e2e::refusal;
 use devserver_testkit::{
-    Cluster, certificates, chart,
+    Cluster, chart,
     cluster::root,
     sample,
     scene::PATIENCE,
@@ -25,7 +25,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::guard::{bind, install_roles, until_may};
+use crate::guard::{install_roles, mallory, until_may};
 
 /// Rewrites the golden files when set.
 const UPDATE: &str = "UPDATE_GOLDEN";
@@ -34,14 +34,7 @@ const UPDATE: &str = "UPDATE_GOLDEN";
 async fn b6_who_asks_as_somebody_else_is_refused() -> anyhow::Result<()> {
     with_namespace("b6", async |scene| {
         install_roles(&scene.client()).await?;
-        let name = format!("mallory-{}", sample::word(6));
-        let mallory = certificates::person(scene.cluster(), &name, None).await?;
-        bind(
-            &scene,
-            json!({"kind": "User", "name": name}),
-            "devserver-user",
-        )
-        .await?;
+        let (name, mallory) = mallory(&scene).await?;
         let servers = ("devserver.io", "devservers");
         until_may(&mallory.client, Some(scene.namespace()), "list", servers).await?;
         let account = format!("system:serviceaccount:{}:default", scene.namespace());

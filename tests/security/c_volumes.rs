@@ -1,8 +1,7 @@
 //! Attacks C3 and C11: to mount what is somebody else's, and to harm others through what is shared.
 
 use anyhow::{Context as _, ensure};
-use devserver_api::condition::VALID;
-use devserver_e2e::{Rig, SHARED, claim, condition, has_reason, is_running, offer, refusal};
+use devserver_e2e::{Rig, SHARED, claim, is_running, judged, offer, refusal};
 use devserver_testkit::{sample, with_namespace};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::{
@@ -31,8 +30,7 @@ async fn c3_claims_that_nobody_shared_are_not_mounted() -> anyhow::Result<()> {
         claim(&scene, "half", Some(("devserver.io/shared", "false"))).await?;
         claim(&scene, "alike", Some(("devserver.io/name", "alice"))).await?;
         rig.running().await?;
-        let precious = rig.precious().await?;
-        let before = scene.api::<StatefulSet>().get(sample::NAME).await?;
+        let before = rig.snapshot().await?;
         for (name, reason) in [
             ("home-alice-0", "ClaimNotShared"),
             ("unlabelled", "ClaimNotShared"),
@@ -43,12 +41,7 @@ async fn c3_claims_that_nobody_shared_are_not_mounted() -> anyhow::Result<()> {
         ] {
             for change in naming(name) {
                 scene.patch(sample::NAME, json!({"spec": change})).await?;
-                let told = scene
-                    .status(sample::NAME, reason, |s| has_reason(s, VALID, reason))
-                    .await?;
-                let status = told.status.context("no status")?;
-                let message = condition(&status, VALID).map(|c| c.message.clone());
-                let message = message.unwrap_or_default();
+                let (status, message) = judged(&scene, reason).await?;
                 ensure!(
                     message.contains(name) && message.contains("spec."),
                     "{message}"
@@ -56,13 +49,7 @@ async fn c3_claims_that_nobody_shared_are_not_mounted() -> anyhow::Result<()> {
                 ensure!(is_running(&status), "{status:?}");
             }
         }
-        let after = scene.api::<StatefulSet>().get(sample::NAME).await?;
-        ensure!(after.spec == before.spec, "the StatefulSet was changed");
-        ensure!(
-            rig.precious().await? == precious,
-            "the pod or the home was lost"
-        );
-        Ok(())
+        rig.is_unchanged_since(&before).await
     })
     .await
 }

@@ -2,9 +2,8 @@
 
 use anyhow::{Context as _, ensure};
 use devserver_api::{DevServer, condition::VALID};
-use devserver_e2e::{Rig, condition, has_reason, is_running, offer, refusal};
+use devserver_e2e::{Rig, has_reason, is_running, judged, offer, refusal};
 use devserver_testkit::{sample, with_namespace};
-use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -77,19 +76,12 @@ async fn e2_amounts_that_cheat_are_refused_and_what_runs_goes_on() -> anyhow::Re
     with_namespace("e2 amounts", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
         rig.running().await?;
-        let precious = rig.precious().await?;
-        let before = scene.api::<StatefulSet>().get(sample::NAME).await?;
+        let before = rig.snapshot().await?;
         for (resources, reason, word) in cheats() {
             let change = json!({"spec": {"resources": resources}});
             scene.patch(sample::NAME, change).await?;
-            let told = scene
-                .status(sample::NAME, reason, |s| has_reason(s, VALID, reason))
-                .await
-                .with_context(|| resources.to_string())?;
-            let status = told.status.context("no status")?;
-            let message = condition(&status, VALID)
-                .map(|c| c.message.clone())
-                .unwrap_or_default();
+            let judged = judged(&scene, reason).await;
+            let (status, message) = judged.with_context(|| resources.to_string())?;
             ensure!(
                 message.contains(word) && message.contains("spec.resources."),
                 "{resources}: {message}"
@@ -104,13 +96,7 @@ async fn e2_amounts_that_cheat_are_refused_and_what_runs_goes_on() -> anyhow::Re
                 })
                 .await?;
         }
-        let after = scene.api::<StatefulSet>().get(sample::NAME).await?;
-        ensure!(after.spec == before.spec, "the StatefulSet was changed");
-        ensure!(
-            rig.precious().await? == precious,
-            "the pod or the home was lost"
-        );
-        Ok(())
+        rig.is_unchanged_since(&before).await
     })
     .await
 }

@@ -1,16 +1,10 @@
 //! Attack G1: what the chart installs when nobody says anything is closed.
 
 use anyhow::{Context as _, ensure};
-use devserver_e2e::refusal;
+use devserver_e2e::{label_namespace, refusal};
 use devserver_testkit::{chart, with_namespace};
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Namespace, Pod},
-};
-use kube::{
-    Api,
-    api::{Patch, PatchParams, PostParams},
-};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::api::PostParams;
 use serde_json::{Value, json};
 
 #[test]
@@ -92,15 +86,8 @@ fn every_policy_refuses_what_it_cannot_judge() -> anyhow::Result<()> {
 #[tokio::test]
 async fn g1_the_operators_pod_fits_the_strictest_pod_security_level() -> anyhow::Result<()> {
     with_namespace("g1", async |scene| {
-        let labels =
-            json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
-        Api::<Namespace>::all(scene.client())
-            .patch(
-                scene.namespace(),
-                &PatchParams::default(),
-                &Patch::Merge(labels),
-            )
-            .await?;
+        let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+        label_namespace(&scene, labels).await?;
         for object in chart::of_kinds(&["Deployment"])? {
             let deployment: Deployment = serde_json::from_value(serde_json::to_value(&object)?)?;
             let mut spec = deployment

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use devserver_api::{DevServer, group};
-use devserver_e2e::refusal;
+use devserver_e2e::{label_namespace, refusal};
 use devserver_testkit::{
     Scene, certificates, chart, sample,
     users::User,
@@ -13,11 +13,11 @@ use devserver_testkit::{
 };
 use k8s_openapi::api::{
     authorization::v1::SelfSubjectAccessReview,
-    core::v1::{ConfigMap, Namespace, Service},
+    core::v1::{ConfigMap, Service},
 };
 use kube::{
     Api, Client, Resource, ResourceExt as _,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{DynamicObject, PostParams},
     core::NamespaceResourceScope,
 };
 use serde_json::{Value, json};
@@ -54,15 +54,8 @@ impl Guarded {
             .get_or_try_init(|| install_copies(scene.client()))
             .await?;
         let name = format!("alice-{}", sample::word(6));
-        let labels =
-            json!({"metadata": {"labels": {GUARDED: "true", group::LABEL_NAMESPACE_USER: name}}});
-        Api::<Namespace>::all(scene.client())
-            .patch(
-                scene.namespace(),
-                &PatchParams::default(),
-                &Patch::Merge(labels),
-            )
-            .await?;
+        let labels = json!({GUARDED: "true", group::LABEL_NAMESPACE_USER: name});
+        label_namespace(&scene, labels).await?;
         let alice = certificates::person(scene.cluster(), &name, None).await?;
         everything(&scene, json!({"kind": "User", "name": name})).await?;
         let guarded = Self { scene, alice, name };
@@ -99,6 +92,19 @@ impl Guarded {
         )?;
         until_refused(&self.api(), &service, "services").await
     }
+}
+
+/// A user like any other, of the scene's namespace, who means ill; the name, and the client.
+pub async fn mallory(scene: &Scene) -> anyhow::Result<(String, User)> {
+    let name = format!("mallory-{}", sample::word(6));
+    let mallory = certificates::person(scene.cluster(), &name, None).await?;
+    bind(
+        scene,
+        json!({"kind": "User", "name": name}),
+        "devserver-user",
+    )
+    .await?;
+    Ok((name, mallory))
 }
 
 /// Lets somebody do everything in the scene's namespace, which no chart of ours does.

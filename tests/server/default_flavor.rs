@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use devserver_api::{DevServerFlavor, DevServerFlavorStatus, condition};
-use devserver_e2e::{Rig, has_reason, is_running, refusal};
+use devserver_e2e::{Rig, is_running, judged, refusal};
 use devserver_testkit::{
     Scene, chart,
     kubelet::Fortune,
@@ -13,7 +13,6 @@ use devserver_testkit::{
     with_namespace,
 };
 use futures::future::join_all;
-use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::{
     Api, ResourceExt as _,
     api::{ListParams, Patch, PatchParams, PostParams},
@@ -24,11 +23,12 @@ use tokio::sync::Mutex;
 use crate::flavor_rig::{FlavorRig, LABEL, create_flavor};
 
 /// There is one default in a cluster.
-static DEFAULT: Mutex<()> = Mutex::const_new(());
+pub static DEFAULT: Mutex<()> = Mutex::const_new(());
 /// People who mark a flavor at the same moment.
 const WRITERS: usize = 20;
 
-async fn set_default(scene: &Scene, flavor: &str, is_default: bool) -> kube::Result<()> {
+/// Marks a flavor as the default, or takes the mark away.
+pub async fn set_default(scene: &Scene, flavor: &str, is_default: bool) -> kube::Result<()> {
     let api: Api<DevServerFlavor> = Api::all(scene.client());
     let patch = Patch::Merge(json!({"spec": {"default": is_default}}));
     api.patch(flavor, &PatchParams::default(), &patch)
@@ -37,7 +37,7 @@ async fn set_default(scene: &Scene, flavor: &str, is_default: bool) -> kube::Res
 }
 
 /// Takes the mark from what the stories before left; their flavors go with their namespaces, but not at once.
-async fn unmark_all(scene: &Scene) -> anyhow::Result<()> {
+pub async fn unmark_all(scene: &Scene) -> anyhow::Result<()> {
     let api: Api<DevServerFlavor> = Api::all(scene.client());
     wait::until("no flavor is marked", Duration::from_secs(60), async || {
         let list = api.list(&ListParams::default()).await?;
@@ -56,19 +56,7 @@ async fn unmark_all(scene: &Scene) -> anyhow::Result<()> {
 }
 
 async fn told(scene: &Scene, reason: &str, words: &[&str]) -> anyhow::Result<()> {
-    let server = scene
-        .status(sample::NAME, reason, |s| {
-            has_reason(s, condition::VALID, reason)
-        })
-        .await?;
-    let message = server
-        .status
-        .unwrap_or_default()
-        .conditions
-        .into_iter()
-        .find(|c| c.type_ == condition::VALID)
-        .map(|c| c.message)
-        .unwrap_or_default();
+    let (_, message) = judged(scene, reason).await?;
     for word in words {
         ensure!(message.contains(word), "{word:?} is missing in: {message}");
     }
@@ -113,13 +101,7 @@ async fn who_names_no_flavor_gets_the_default_and_keeps_it_when_a_second_is_mark
             .await?;
         let used = runs.status.and_then(|s| s.flavor);
         ensure!(used.as_deref() == Some(rig.small.as_str()), "{used:?}");
-        let precious = rig.precious().await?;
-        let workload = scene
-            .api::<StatefulSet>()
-            .get("workbench")
-            .await?
-            .metadata
-            .generation;
+        let before = rig.snapshot().await?;
 
         // A second one, where no policy refuses it: the first stays the default, and nothing changes.
         set_default(&scene, &rig.large, true).await?;
@@ -128,17 +110,7 @@ async fn who_names_no_flavor_gets_the_default_and_keeps_it_when_a_second_is_mark
             .await?;
         scene.nudge(sample::NAME).await?;
         wait::no_writes(rig.operator.trace(), Duration::from_secs(3)).await?;
-        ensure!(
-            rig.precious().await? == precious,
-            "the pod or the home was lost"
-        );
-        let now = scene
-            .api::<StatefulSet>()
-            .get("workbench")
-            .await?
-            .metadata
-            .generation;
-        ensure!(now == workload, "the StatefulSet was changed");
+        rig.is_unchanged_since(&before).await?;
 
         set_default(&scene, &rig.large, false).await?;
         set_default(&scene, &rig.small, false).await?;
@@ -146,11 +118,7 @@ async fn who_names_no_flavor_gets_the_default_and_keeps_it_when_a_second_is_mark
         scene
             .status(sample::NAME, "runs on without a default", is_running)
             .await?;
-        ensure!(
-            rig.precious().await? == precious,
-            "the pod or the home was lost"
-        );
-        Ok(())
+        rig.is_unchanged_since(&before).await
     })
     .await
 }

@@ -3,6 +3,7 @@
 mod create;
 mod deadlines;
 mod default_flavor;
+mod default_flavor_told;
 mod delete;
 mod disruption;
 mod dns;
@@ -22,6 +23,7 @@ mod pod_shape_home;
 mod repair;
 mod restart_pending;
 mod ssh_fields;
+mod ssh_password;
 mod start_failures;
 mod suspend;
 mod users;

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use devserver_e2e::Rig;
-use devserver_testkit::{operator::Settings, with_namespace};
+use devserver_testkit::with_namespace;
 
 #[tokio::test]
 async fn it_is_healthy_ready_and_counts_what_it_wrote() -> anyhow::Result<()> {
@@ -63,20 +63,7 @@ async fn the_platforms_settings_reach_the_objects() -> anyhow::Result<()> {
     with_namespace("platform settings", async |scene| {
         let config = "defaultExpose: ClusterIP\ndefaultImage: docker.io/library/alpine:3\n\
                       motd: Mind the gap\ntoolsDelivery: InitContainer\nuserNamespaces: Disabled\n";
-        let small = scene.flavor("small", "500m", "1Gi").await?;
-        let kubelet = scene.kubelet(devserver_testkit::kubelet::Fortune::Ready);
-        let settings = Settings {
-            config: Some(config.to_owned()),
-            ..Settings::alone(scene.namespace())
-        };
-        let operator = scene.operator_with(&settings).await?;
-        let rig = Rig {
-            scene: scene.clone(),
-            operator,
-            kubelet,
-            large: small.clone(),
-            small,
-        };
+        let rig = Rig::with_config(scene.clone(), config).await?;
         let mut server = rig.sample();
         server.spec.image = None;
         scene.create(&server).await?;

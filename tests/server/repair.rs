@@ -4,7 +4,7 @@ use std::{fmt::Debug, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use devserver_api::condition;
-use devserver_e2e::{Rig, SHARED, claim, is_running};
+use devserver_e2e::{Rig, SHARED, automatic, claim, is_running};
 use devserver_testkit::{
     canonical, diff::differences, operator::Settings, sample, wait, wait::Seen, with_namespace,
 };
@@ -146,20 +146,11 @@ async fn an_object_whose_owner_was_taken_away_is_not_taken_over() -> anyhow::Res
 #[tokio::test]
 async fn secrets_are_put_right_at_the_next_look_though_nobody_watches_them() -> anyhow::Result<()> {
     with_namespace("secrets repaired", async |scene| {
-        let small = scene.flavor("small", "500m", "1Gi").await?;
-        let kubelet = scene.kubelet(devserver_testkit::kubelet::Fortune::Ready);
         let settings = Settings {
             resync: 1,
             ..Settings::alone(scene.namespace())
         };
-        let operator = scene.operator_with(&settings).await?;
-        let rig = Rig {
-            scene: scene.clone(),
-            operator,
-            kubelet,
-            large: small.clone(),
-            small,
-        };
+        let rig = Rig::with_settings(scene.clone(), &settings).await?;
         rig.running().await?;
         let before = canonical::state(&scene.client(), scene.namespace()).await?;
         let mallory = "c3NoLWVkMjU1MTkgQUFBQSBtYWxsb3J5Cg==";
@@ -213,12 +204,7 @@ async fn a_field_removed_from_the_spec_disappears_from_the_objects() -> anyhow::
     with_namespace("to and back", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
         claim(&scene, "datasets", SHARED).await?;
-        let mut server = rig.sample();
-        server.spec.lifecycle = Some(devserver_api::LifecycleSpec {
-            restart_policy: Some(devserver_api::RestartPolicy::Automatic),
-            ..devserver_api::LifecycleSpec::default()
-        });
-        scene.create(&server).await?;
+        scene.create(&automatic(&rig)).await?;
         scene.status(sample::NAME, "runs", is_running).await?;
         wait::quiet(rig.operator.trace(), Duration::from_secs(1), Duration::from_secs(30)).await?;
         let before = canonical::state(&scene.client(), scene.namespace()).await?;
@@ -248,13 +234,7 @@ async fn a_changed_key_or_motd_does_not_touch_the_pod_template() -> anyhow::Resu
     with_namespace("key change", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
         rig.running().await?;
-        let precious = rig.precious().await?;
-        let generation = scene
-            .api::<StatefulSet>()
-            .get("workbench")
-            .await?
-            .metadata
-            .generation;
+        let before = rig.snapshot().await?;
         let change = json!({"spec": {"ssh": {"publicKey": sample::OTHER_KEY, "motd": "Hello"}}});
         scene.patch(sample::NAME, change).await?;
         scene
@@ -269,18 +249,7 @@ async fn a_changed_key_or_motd_does_not_touch_the_pod_template() -> anyhow::Resu
             devserver_e2e::condition(&status, condition::RESTART_PENDING).is_none(),
             "{status:?}"
         );
-        let after = scene
-            .api::<StatefulSet>()
-            .get("workbench")
-            .await?
-            .metadata
-            .generation;
-        ensure!(after == generation, "the StatefulSet was changed");
-        ensure!(
-            rig.precious().await? == precious,
-            "the pod or the home was lost"
-        );
-        Ok(())
+        rig.is_unchanged_since(&before).await
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use devserver_api::condition::{self, RESTART_PENDING};
-use devserver_e2e::{Rig, condition, is_running};
+use devserver_e2e::{Rig, automatic, condition, is_running};
 use devserver_testkit::{sample, with_namespace};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
@@ -65,12 +65,7 @@ async fn with_restart_policy_automatic_it_restarts_at_once_and_keeps_its_home() 
 {
     with_namespace("automatic restart", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
-        let mut server = rig.sample();
-        server.spec.lifecycle = Some(devserver_api::LifecycleSpec {
-            restart_policy: Some(devserver_api::RestartPolicy::Automatic),
-            ..devserver_api::LifecycleSpec::default()
-        });
-        scene.create(&server).await?;
+        scene.create(&automatic(&rig)).await?;
         scene.status(sample::NAME, "runs", is_running).await?;
         let (_, home) = rig.precious().await?;
         scene

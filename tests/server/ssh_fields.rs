@@ -295,54 +295,6 @@ async fn a_restricted_flavor_refuses_sshd_as_root_and_leaves_what_runs() -> anyh
     .await
 }
 
-fn with_password(flavor: &str) -> DevServer {
-    let mut server = sample::devserver(sample::NAME, flavor);
-    server.spec.ssh.password_hash_from = Some(devserver_api::KeyRef {
-        name: "login".to_owned(),
-        key: "hash".to_owned(),
-    });
-    server
-}
-
-#[tokio::test]
-async fn s0_15_a_password_is_refused_unless_the_platform_allows_it() -> anyhow::Result<()> {
-    with_namespace("password", async |scene| {
-        let rig = Rig::new(scene.clone()).await?;
-        scene.create(&with_password(&rig.small)).await?;
-        scene
-            .status(sample::NAME, "refused", |s| {
-                has_reason(s, condition::VALID, "PasswordAuthenticationNotAllowed")
-            })
-            .await?;
-        ensure!(
-            rig.names::<StatefulSet>().await?.is_empty(),
-            "a pod was made"
-        );
-        rig.operator.kill().await?;
-        let settings = Settings {
-            config: Some("allowPasswordAuthentication: true".to_owned()),
-            ..Settings::alone(scene.namespace())
-        };
-        scene.operator_with(&settings).await?;
-        scene.status(sample::NAME, "runs", is_running).await?;
-        let config: ConfigMap = scene.object(CONFIG, "is there", |_| true).await?;
-        let text = &config.data.unwrap_or_default()["sshd_config"];
-        ensure!(
-            text.contains("\nPasswordAuthentication yes\n")
-                && text.contains("\nPerSourcePenalties yes\n"),
-            "{text}"
-        );
-        let pod = template(&scene).await?;
-        let volumes = serde_json::to_value(&pod.volumes)?;
-        ensure!(
-            volumes.to_string().contains(r#""secretName":"login""#),
-            "{volumes}"
-        );
-        Ok(())
-    })
-    .await
-}
-
 #[tokio::test]
 async fn packages_checkpoint_and_end_reach_the_machine_as_files_and_change_without_a_restart()
 -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use devserver_e2e::{Rig, SHARED, claim, has_reason, is_running};
 use devserver_testkit::{Scene, kubelet::Fortune, sample, wait, wait::Seen, with_namespace};
 use k8s_openapi::api::{core::v1::ResourceQuota, events::v1::Event};
 use kube::api::{ListParams, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
 async fn says(scene: &Scene, phase: Phase, reason: &str, words: &[&str]) -> anyhow::Result<()> {
     let holds =
@@ -43,6 +43,34 @@ async fn recovers(rig: &Rig) -> anyhow::Result<()> {
     rig.kubelet.set(Fortune::Ready);
     rig.scene
         .status(sample::NAME, "runs once the cause is gone", is_running)
+        .await
+        .map(drop)
+}
+
+/// A quota of the namespace that the API server enforces by now.
+async fn quota(scene: &Scene, hard: Value) -> anyhow::Result<()> {
+    let quota: ResourceQuota = serde_json::from_value(json!({
+        "metadata": {"name": "tight"}, "spec": {"hard": hard},
+    }))?;
+    scene
+        .api::<ResourceQuota>()
+        .create(&PostParams::default(), &quota)
+        .await?;
+    // The quota controller has to have counted once before the API server enforces it.
+    scene
+        .object::<ResourceQuota>("tight", "is enforced", |q| {
+            q.status.as_ref().is_some_and(|s| s.hard.is_some())
+        })
+        .await
+        .map(drop)
+}
+
+/// Raises the quota, and demands that this is enough.
+async fn runs_with_quota(rig: &Rig, hard: Value) -> anyhow::Result<()> {
+    rig.meddle::<ResourceQuota>("tight", json!({"spec": {"hard": hard}}))
+        .await?;
+    rig.scene
+        .status(sample::NAME, "runs once there is quota", is_running)
         .await
         .map(drop)
 }
@@ -128,19 +156,7 @@ async fn a_shared_claim_that_is_not_there_is_named_and_waited_for() -> anyhow::R
 async fn a_used_up_quota_is_said_and_more_of_it_heals() -> anyhow::Result<()> {
     with_namespace("quota", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
-        let quota: ResourceQuota = serde_json::from_value(json!({
-            "metadata": {"name": "tight"}, "spec": {"hard": {"requests.memory": "256Mi"}},
-        }))?;
-        scene
-            .api::<ResourceQuota>()
-            .create(&PostParams::default(), &quota)
-            .await?;
-        // The quota controller has to have counted once before the API server enforces it.
-        scene
-            .object::<ResourceQuota>("tight", "is enforced", |q| {
-                q.status.as_ref().is_some_and(|s| s.hard.is_some())
-            })
-            .await?;
+        quota(&scene, json!({"requests.memory": "256Mi"})).await?;
         scene.create(&rig.sample()).await?;
         says(
             &scene,
@@ -149,15 +165,7 @@ async fn a_used_up_quota_is_said_and_more_of_it_heals() -> anyhow::Result<()> {
             &["quota", "requests.memory"],
         )
         .await?;
-        rig.meddle::<ResourceQuota>(
-            "tight",
-            json!({"spec": {"hard": {"requests.memory": "8Gi"}}}),
-        )
-        .await?;
-        scene
-            .status(sample::NAME, "runs once there is quota", is_running)
-            .await?;
-        Ok(())
+        runs_with_quota(&rig, json!({"requests.memory": "8Gi"})).await
     })
     .await
 }
@@ -166,18 +174,7 @@ async fn a_used_up_quota_is_said_and_more_of_it_heals() -> anyhow::Result<()> {
 async fn a_quota_on_the_objects_themselves_is_said_too() -> anyhow::Result<()> {
     with_namespace("object quota", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
-        let quota: ResourceQuota = serde_json::from_value(json!({
-            "metadata": {"name": "tight"}, "spec": {"hard": {"count/statefulsets.apps": "0"}},
-        }))?;
-        scene
-            .api::<ResourceQuota>()
-            .create(&PostParams::default(), &quota)
-            .await?;
-        scene
-            .object::<ResourceQuota>("tight", "is enforced", |q| {
-                q.status.as_ref().is_some_and(|s| s.hard.is_some())
-            })
-            .await?;
+        quota(&scene, json!({"count/statefulsets.apps": "0"})).await?;
         scene.create(&rig.sample()).await?;
         says(
             &scene,
@@ -186,15 +183,7 @@ async fn a_quota_on_the_objects_themselves_is_said_too() -> anyhow::Result<()> {
             &["StatefulSet", "exceeded quota"],
         )
         .await?;
-        rig.meddle::<ResourceQuota>(
-            "tight",
-            json!({"spec": {"hard": {"count/statefulsets.apps": "5"}}}),
-        )
-        .await?;
-        scene
-            .status(sample::NAME, "runs once there is quota", is_running)
-            .await?;
-        Ok(())
+        runs_with_quota(&rig, json!({"count/statefulsets.apps": "5"})).await
     })
     .await
 }

@@ -39,6 +39,22 @@ impl Desk {
         Ok((ran.status.code(), String::from_utf8(text)?))
     }
 
+    /// What devctl says when it does what it was asked for.
+    async fn succeeds(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let (code, said) = self.devctl(arguments).await?;
+        ensure!(code == Some(0), "{said}");
+        Ok(said)
+    }
+
+    /// Has credentials of ten minutes for the user written to a file.
+    async fn kubeconfig(&self, file: &Path, more: &[&str]) -> anyhow::Result<()> {
+        let path = file.display().to_string();
+        let mut arguments = vec!["admin", "user", "kubeconfig", &self.account.username];
+        arguments.extend(["--expiration", "10m", "--file", &path]);
+        arguments.extend(more);
+        self.succeeds(&arguments).await.map(drop)
+    }
+
     /// Makes what devctl made one of the scene's users, so that its operator looks after it.
     async fn hand_over(&self) -> anyhow::Result<()> {
         let user = self.account.sample(json!({}))?;
@@ -78,19 +94,9 @@ async fn an_administrator_gives_a_user_a_file_that_works_and_expires() -> anyhow
     with_namespace("devctl user", async |scene| {
         let desk = Desk::new(&scene).await?;
         let name = desk.account.username.clone();
-        let (code, said) = desk
-            .devctl(&[
-                "admin",
-                "user",
-                "create",
-                &name,
-                "--team",
-                "genomics",
-                "--quota",
-                "devservers=3",
-            ])
+        let create = ["admin", "user", "create", &name, "--team", "genomics"];
+        desk.succeeds(&[&create[..], &["--quota", "devservers=3"]].concat())
             .await?;
-        ensure!(code == Some(0), "{said}");
         desk.hand_over().await?;
         let made = desk.account.users().get(&name).await?;
         ensure!(
@@ -100,28 +106,12 @@ async fn an_administrator_gives_a_user_a_file_that_works_and_expires() -> anyhow
             "{:?}",
             made.spec
         );
-        let (code, said) = desk.devctl(&["admin", "user", "list"]).await?;
-        ensure!(
-            code == Some(0) && said.contains(&name) && said.contains("genomics"),
-            "{said}"
-        );
+        let said = desk.succeeds(&["admin", "user", "list"]).await?;
+        ensure!(said.contains(&name) && said.contains("genomics"), "{said}");
 
         let folder = tempfile_folder()?;
         let file = folder.path().join("alice.kubeconfig");
-        let path = file.display().to_string();
-        let (code, said) = desk
-            .devctl(&[
-                "admin",
-                "user",
-                "kubeconfig",
-                &name,
-                "--expiration",
-                "10m",
-                "--file",
-                &path,
-            ])
-            .await?;
-        ensure!(code == Some(0), "{said}");
+        desk.kubeconfig(&file, &[]).await?;
         let bits = std::fs::metadata(&file)?.permissions().mode() & 0o777;
         ensure!(bits == 0o600, "{bits:o}");
         let (alice, config) = client(&file).await?;
@@ -150,20 +140,7 @@ async fn an_administrator_gives_a_user_a_file_that_works_and_expires() -> anyhow
             "a request is left"
         );
 
-        let (code, said) = desk
-            .devctl(&[
-                "admin",
-                "user",
-                "kubeconfig",
-                &name,
-                "--token",
-                "--expiration",
-                "10m",
-                "--file",
-                &path,
-            ])
-            .await?;
-        ensure!(code == Some(0), "{said}");
+        desk.kubeconfig(&file, &["--token"]).await?;
         let (program, _) = client(&file).await?;
         let (username, _) = who(program.clone()).await?;
         ensure!(username.ends_with(&format!(":{name}-sa")), "{username}");
@@ -201,18 +178,15 @@ async fn deleting_a_user_with_machines_asks_and_takes_only_what_was_meant() -> a
             );
         }
         desk.account.users().get(&name).await?;
-        let (code, said) = desk
-            .devctl(&["admin", "user", "delete", &name, "--yes"])
-            .await?;
-        ensure!(code == Some(0) && said.contains("stays"), "{said}");
+        let delete = ["admin", "user", "delete", &name, "--yes"];
+        let said = desk.succeeds(&delete).await?;
+        ensure!(said.contains("stays"), "{said}");
         ensure!(
             desk.account.users().get_opt(&name).await?.is_none(),
             "the user is there"
         );
         desk.account.api::<DevServer>().get(sample::NAME).await?;
-        let (code, said) = desk
-            .devctl(&["admin", "user", "delete", &name, "--yes"])
-            .await?;
+        let (code, said) = desk.devctl(&delete).await?;
         ensure!(code == Some(3) && said.contains("not found"), "{said}");
         // With everything, when that is what is meant.
         devserver_testkit::wait::until(
@@ -231,17 +205,8 @@ async fn deleting_a_user_with_machines_asks_and_takes_only_what_was_meant() -> a
         )
         .await?;
         desk.account.ready(json!({})).await?;
-        let (code, said) = desk
-            .devctl(&[
-                "admin",
-                "user",
-                "delete",
-                &name,
-                "--yes",
-                "--delete-namespace",
-            ])
+        desk.succeeds(&[&delete[..], &["--delete-namespace"]].concat())
             .await?;
-        ensure!(code == Some(0), "{said}");
         let namespace = Api::<Namespace>::all(scene.client())
             .get_opt(&desk.account.namespace())
             .await?;

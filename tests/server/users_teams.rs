@@ -10,7 +10,7 @@ use devserver_testkit::{
     account::Account,
     kubelet::{Fortune, Kubelet},
     sample,
-    scene::PATIENCE,
+    scene::{self, PATIENCE},
     wait::{self, Seen},
     with_namespace,
 };
@@ -72,17 +72,7 @@ impl Team {
         what: &str,
         holds: impl Fn(&devserver_api::DevServerStatus) -> bool,
     ) -> anyhow::Result<DevServer> {
-        wait::until(&format!("{name}: {what}"), PATIENCE, async || {
-            let server = self.servers().get(name).await?;
-            let status = server.status.clone().unwrap_or_default();
-            let current = status.observed_generation == server.metadata.generation;
-            Ok(if current && holds(&status) {
-                Seen::Yes(server)
-            } else {
-                Seen::NotYet(serde_json::to_string(&status)?)
-            })
-        })
-        .await
+        scene::status(&self.servers(), name, what, holds).await
     }
 
     async fn runs(&self, name: &str) -> anyhow::Result<DevServer> {

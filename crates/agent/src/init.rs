@@ -19,7 +19,7 @@ use crate::children::{Children, Started};
 use crate::health::Health;
 use crate::ladder::{Ladder, Step};
 use crate::settings::Settings;
-use crate::{checkpoint, expiration, http, notice, packages, processes};
+use crate::{checkpoint, expiration, http, notice, packages, password, processes};
 
 /// How often a shutdown looks whether all have gone. Processes that entered from outside are not
 /// our children, so no signal tells of their end.
@@ -51,6 +51,7 @@ pub fn run(program: &OsStr, arguments: &[OsString], settings: &Settings) -> Resu
     http::serve(settings.health_port, Arc::clone(&health))
         .map_err(system("serve the health endpoint"))?;
     let children = Arc::new(Children::default());
+    let known = password::mounted();
     let mut command = Command::new(program);
     let main = children
         .start(command.args(arguments).process_group(0))
@@ -60,6 +61,10 @@ pub fn run(program: &OsStr, arguments: &[OsString], settings: &Settings) -> Resu
     if !settings.is_sidecar {
         packages::watch(Arc::clone(&children), Arc::clone(&health))
             .map_err(system("watch the packages"))?;
+    }
+    if settings.has_password {
+        password::watch(known, Arc::clone(&children), Arc::clone(&health))
+            .map_err(system("watch the password"))?;
     }
     let mut supervisor = Supervisor {
         main,

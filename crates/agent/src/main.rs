@@ -16,6 +16,7 @@ mod ladder;
 mod login_user;
 mod notice;
 mod packages;
+mod password;
 mod pause;
 mod processes;
 mod procfs;

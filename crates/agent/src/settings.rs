@@ -20,6 +20,8 @@ pub struct Settings {
     pub health_port: u16,
     /// Whether this container is there for sshd alone (`DEVSERVER_ROLE=ssh`): the work is done in another one.
     pub is_sidecar: bool,
+    /// Whether there is a login by password (`DEVSERVER_PASSWORD_LOGIN=yes`).
+    pub has_password: bool,
     /// Name of the DevServer (`DEVSERVER_NAME`), for messages.
     pub name: String,
 }
@@ -49,6 +51,7 @@ impl Settings {
                 health::PORT,
             )?,
             is_sidecar: env::var_os("DEVSERVER_ROLE").is_some_and(|role| role == "ssh"),
+            has_password: env::var_os("DEVSERVER_PASSWORD_LOGIN").is_some_and(|word| word == "yes"),
             name: env::var("DEVSERVER_NAME").unwrap_or_default(),
         })
     }

@@ -18,6 +18,7 @@ pub mod flavor;
 pub mod group;
 pub mod image;
 pub mod names;
+pub mod password_hash;
 pub mod quantity;
 pub mod ssh;
 pub mod ssh_key;
@@ -29,6 +30,7 @@ pub use devserver::{DevServer, DevServerSpec, LifecycleSpec, RestartPolicy, Volu
 pub use flavor::{
     DevServerFlavor, DevServerFlavorSpec, DevServerFlavorStatus, Isolation, Price, Schedulable,
 };
+pub use password_hash::{PasswordHash, PasswordHashError};
 pub use ssh::{Expose, KeyRef, KeysSource, SshMode, SshSpec};
 pub use status::{DevServerStatus, Phase, SshStatus};
 pub use user::{DevServerUser, DevServerUserSpec, DevServerUserStatus, PodSecurity, RoleReference};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use devserver_api::{
-    Expose, KeyRef, RestartPolicy, SshMode, VolumeRetention, WhenUnsatisfiable, cidr::Cidr,
+    Expose, PasswordHash, RestartPolicy, SshMode, VolumeRetention, WhenUnsatisfiable, cidr::Cidr,
     names::ServerName, ssh_key::PublicKey,
 };
 use jiff::Timestamp;
@@ -214,14 +214,23 @@ pub struct Ssh {
     pub keys: Vec<PublicKey>,
     /// Where sshd runs.
     pub mode: SshMode,
-    /// Key of a Secret with a password hash; `None`: no login by password.
-    pub password_hash_from: Option<KeyRef>,
+    /// Login by password; `None`: there is none.
+    pub password: Option<Password>,
     /// How the Service is exposed.
     pub expose: Expose,
     /// Message of the day; ends with a line end.
     pub motd: String,
     /// Whether clients may forward their agent.
     pub agent_forwarding: bool,
+}
+
+/// The password that lets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// Nobody looked for its hash, as when rendering without a cluster.
+    NotRead,
+    /// Its hash.
+    Hash(PasswordHash),
 }
 
 /// The volume at `/home/dev`.

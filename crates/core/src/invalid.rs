@@ -138,7 +138,11 @@ impl Invalid {
     pub fn is_mended_unseen(&self) -> bool {
         matches!(
             self,
-            Self::Access(InvalidAccess::KeysNotFound { .. })
+            Self::Access(
+                InvalidAccess::KeysNotFound { .. }
+                    | InvalidAccess::PasswordHashNotFound { .. }
+                    | InvalidAccess::PasswordHash { .. }
+            )
                 | Self::Placement(PlacementError::HomeInAnotherZone { .. })
                 // A flavor that shrinks makes room, too; the usual ways are told by a watch.
                 | Self::Team(TeamError::QuotaExceeded { .. })

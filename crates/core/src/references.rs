@@ -1,6 +1,6 @@
 //! What a DevServer names, as it was read.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use devserver_api::{DevServerFlavor, DevServerUser};
 use k8s_openapi::{
@@ -21,8 +21,10 @@ pub struct References {
     pub claims: Option<Vec<PersistentVolumeClaim>>,
     /// The DevServerUser whose namespace this is.
     pub user: Option<DevServerUser>,
-    /// Texts of the keys that `ssh.authorizedKeysFrom` names, in its order; `None` in place of one that is missing.
-    pub keys_from: Vec<Option<String>>,
+    /// What `ssh.authorizedKeysFrom` names, in its order; shorter: nobody looked.
+    pub keys_from: Vec<Found>,
+    /// What `ssh.passwordHashFrom` names; `None`: nobody looked.
+    pub password_hash: Option<Found>,
     /// Other DevServers of the same team, wherever they are: what of the team's quota is in use.
     pub team_in_use: BTreeMap<String, Quantity>,
     /// What this DevServer holds of the team's quota already: what it runs with. Empty: it was not started.
@@ -31,6 +33,28 @@ pub struct References {
     pub home_nodes: Option<HomeNodes>,
     /// Whether the nodes can give a pod a user namespace; `None` when there are no nodes to ask.
     pub nodes_support_user_namespaces: Option<bool>,
+}
+
+/// What was found where a key of a Secret or ConfigMap is named.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Found {
+    /// No such object, or no such key in it.
+    Missing,
+    /// An object that the platform made: the host keys of a DevServer, for one. What is in it was not looked at.
+    OfPlatform,
+    /// What is there; bytes that are no text replaced.
+    Text(String),
+}
+
+impl fmt::Debug for Found {
+    /// Without the text, which may be anybody's secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "Missing",
+            Self::OfPlatform => "OfPlatform",
+            Self::Text(_) => "Text(…)",
+        })
+    }
 }
 
 /// What tells whether a home can be had by a node of the flavor.

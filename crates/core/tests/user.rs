@@ -219,3 +219,14 @@ fn a_namespace_is_that_of_the_user_who_has_it_and_of_no_other() {
     assert!(user::of_namespace("alice", &users).is_none());
     assert!(user::of_namespace("dev-carol", &users).is_none());
 }
+
+#[test]
+fn the_name_of_a_namespace_tells_its_user_and_back() {
+    for username in ["alice", "dev-alice", "a"] {
+        let namespace = user::namespace_name(username);
+        assert_eq!(user::username_of(&namespace), Some(username));
+    }
+    for other in ["default", "alice", "my-dev-alice"] {
+        assert_eq!(user::username_of(other), None);
+    }
+}

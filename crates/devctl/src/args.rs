@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod lifetime;
+mod preview;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -16,6 +17,7 @@ use crate::{
 };
 
 pub use lifetime::{Extend, Restart};
+pub use preview::{DryRun, Preview};
 
 /// Name of a DevServer when none is given.
 pub const DEFAULT_NAME: &str = "dev";
@@ -188,12 +190,8 @@ pub struct Create {
     pub expose: Option<ExposeArg>,
     #[command(flatten)]
     pub wait: Wait,
-    /// Only say what would be created: `client` asks no cluster, `server` has the API server check it
-    #[arg(long, value_name = "WHERE")]
-    pub dry_run: Option<DryRun>,
-    /// Print the object in this form
-    #[arg(short, long, value_name = "FORM", value_parser = ["json", "yaml", "name"])]
-    pub output: Option<String>,
+    #[command(flatten)]
+    pub preview: Preview,
 }
 
 /// Whether to wait for the result.
@@ -324,14 +322,6 @@ pub enum Shell {
     Zsh,
     /// Friendly interactive shell
     Fish,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DryRun {
-    /// Nothing is sent
-    Client,
-    /// Checked by the API server, not kept
-    Server,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,45 +1,60 @@
 //! Writes what differs and nothing else; the workload last.
 
 use devserver_core::{Environment, Kind, Object, Problem, desired, desired::superfluous, diff};
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use kube::{
     Api,
-    api::{
-        ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, Preconditions,
-    },
+    api::{DynamicObject, ObjectMeta},
 };
 use serde_json::Value;
 
 use crate::{
     context::Context,
     error::{Error, bounded},
+    host_keys, objects,
     observe::{Ownership, ownership, view},
 };
 
-/// Makes the objects of an environment be as they should; the problem that stopped it, if one did.
+/// What became of a look at all objects.
+#[derive(Default)]
+pub struct Applied {
+    /// The public host keys, when there are some.
+    pub host_keys: Vec<String>,
+    /// What stopped it, if something did.
+    pub problem: Option<Problem>,
+}
+
+/// Makes the objects of an environment be as they should.
 ///
 /// What the workload needs does not depend on each other, so it is written at once; the workload comes when all of it
 /// is there, so that the first pod finds everything. Any part of it is a state the next look goes on from.
-pub async fn all(ctx: &Context, env: &Environment) -> Result<Option<Problem>, Error> {
+///
+/// The home's claim is left to the StatefulSet's controller. Made here, a tenth of a second earlier, it was now and then
+/// bound in the very moment its pod got a node, and a kubelet that sees a claim half bound waits ten seconds.
+pub async fn all(ctx: &Context, env: &Environment) -> Result<Applied, Error> {
     let objects = desired(env);
-    let seen = try_join_all(objects.iter().map(|object| look(ctx, env, object))).await?;
     let workload = objects.iter().position(|o| o.kind() == Kind::StatefulSet);
-    let mut pairs: Vec<_> = objects.iter().zip(seen).collect();
-    let rest = pairs.split_off(workload.unwrap_or(pairs.len()));
-    let needed = pairs
-        .into_iter()
-        .map(|(object, seen)| one(ctx, env, object, seen));
-    let problems = try_join_all(needed).await?;
-    if let Some(problem) = problems.into_iter().flatten().next() {
-        return Ok(Some(problem));
+    let (needed, rest) = objects.split_at(workload.unwrap_or(objects.len()));
+    let needed = try_join_all(needed.iter().map(|object| one(ctx, env, object)));
+    let (keys, problems) = try_join(host_keys::ensure(ctx, env), needed).await?;
+    let mut applied = Applied::default();
+    match keys {
+        Ok(keys) => applied.host_keys = keys,
+        Err(problem) => applied.problem = Some(problem),
     }
-    for (object, seen) in rest {
-        if let Some(problem) = one(ctx, env, object, seen).await? {
-            return Ok(Some(problem));
+    applied.problem = applied
+        .problem
+        .or_else(|| problems.into_iter().flatten().next());
+    for object in rest {
+        if applied.problem.is_some() {
+            return Ok(applied);
         }
+        applied.problem = one(ctx, env, object).await?;
     }
-    remove_superfluous(ctx, env, &objects).await?;
-    Ok(None)
+    if applied.problem.is_none() {
+        remove_superfluous(ctx, env, &objects).await?;
+    }
+    Ok(applied)
 }
 
 /// The object as it is, if it is.
@@ -51,22 +66,15 @@ async fn look(ctx: &Context, env: &Environment, object: &Object) -> Result<Optio
     }
 }
 
-async fn one(
-    ctx: &Context,
-    env: &Environment,
-    object: &Object,
-    seen: Option<Value>,
-) -> Result<Option<Problem>, Error> {
+async fn one(ctx: &Context, env: &Environment, object: &Object) -> Result<Option<Problem>, Error> {
     let (kind, name) = (object.kind(), object.name());
+    let seen = look(ctx, env, object).await?;
     let wanted = object.to_value();
     if let Some(seen) = &seen {
         if kind != Kind::PersistentVolumeClaim {
-            match ownership(&metadata(seen), &env.uid) {
-                Ownership::Ours => {}
-                Ownership::Collected => {
-                    return Ok(Some(Problem::waiting_for_collection(kind.as_str(), name)));
-                }
-                Ownership::Foreign => return Ok(Some(Problem::name_taken(kind.as_str(), name))),
+            let problem = ownership(&metadata(seen), &env.uid).problem(kind.as_str(), name);
+            if problem.is_some() {
+                return Ok(problem);
             }
         }
         if diff::is_applied(&wanted, seen) {
@@ -75,10 +83,7 @@ async fn one(
     }
     match apply(ctx, kind, &env.namespace, name, &wanted).await {
         Ok(()) => Ok(None),
-        Err(error) => match error.refusal() {
-            Some(status) => Ok(Some(Problem::refused(kind.as_str(), name, &status.message))),
-            None => Err(error),
-        },
+        Err(error) => objects::refused(kind.as_str(), name, error).map(Some),
     }
 }
 
@@ -100,13 +105,7 @@ async fn apply(
     wanted: &Value,
 ) -> Result<(), Error> {
     ctx.leadership.check()?;
-    let params = PatchParams::apply(devserver_api::group::FIELD_MANAGER).force();
-    let patch = Patch::Apply(wanted);
-    let written = bounded(
-        "apply an object",
-        api(ctx, kind, namespace).patch(name, &params, &patch),
-    )
-    .await?;
+    let written = objects::apply(&api(ctx, kind, namespace), name, wanted).await?;
     ctx.metrics.wrote("apply", kind.as_str());
     tracing::debug!(kind = kind.as_str(), namespace, name, "applied");
     if kind != Kind::Secret
@@ -138,26 +137,10 @@ async fn remove(ctx: &Context, env: &Environment, kind: Kind, name: &str) -> Res
         return Ok(());
     }
     ctx.leadership.check()?;
-    let params = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: meta.uid,
-            resource_version: meta.resource_version,
-        }),
-        ..DeleteParams::default()
-    };
-    let deleted = bounded(
-        "delete an object that is no longer asked for",
-        api(ctx, kind, &env.namespace).delete(name, &params),
-    )
-    .await;
-    match deleted {
-        Err(error) if !error.is_not_found() => Err(error),
-        _ => {
-            ctx.metrics.wrote("delete", kind.as_str());
-            ctx.written.forget(kind, &env.namespace, name);
-            Ok(())
-        }
-    }
+    objects::delete(&api(ctx, kind, &env.namespace), &meta).await?;
+    ctx.metrics.wrote("delete", kind.as_str());
+    ctx.written.forget(kind, &env.namespace, name);
+    Ok(())
 }
 
 fn metadata(object: &Value) -> ObjectMeta {
@@ -169,16 +152,6 @@ fn metadata(object: &Value) -> ObjectMeta {
 
 fn api(ctx: &Context, kind: Kind, namespace: &str) -> Api<DynamicObject> {
     let (group, plural) = kind.resource();
-    let resource = ApiResource {
-        group: group.to_owned(),
-        version: "v1".to_owned(),
-        api_version: if group.is_empty() {
-            "v1".to_owned()
-        } else {
-            format!("{group}/v1")
-        },
-        kind: kind.as_str().to_owned(),
-        plural: plural.to_owned(),
-    };
+    let resource = objects::resource(group, plural, kind.as_str());
     Api::namespaced_with(ctx.client.clone(), namespace, &resource)
 }

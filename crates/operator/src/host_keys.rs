@@ -17,11 +17,22 @@ use ssh_key::{Algorithm, EcdsaCurve, LineEnding, PrivateKey};
 use crate::{
     context::Context,
     error::{Error, bounded},
+    objects,
     observe::{Ownership, ownership},
 };
 
 /// The public host keys, or why there are none.
 pub async fn ensure(
+    ctx: &Context,
+    env: &Environment,
+) -> Result<Result<Vec<String>, Problem>, Error> {
+    match find_or_make(ctx, env).await {
+        Err(error) => objects::refused("Secret", &env.name.host_keys(), error).map(Err),
+        found => found,
+    }
+}
+
+async fn find_or_make(
     ctx: &Context,
     env: &Environment,
 ) -> Result<Result<Vec<String>, Problem>, Error> {

@@ -14,6 +14,7 @@ mod host_keys;
 mod keys;
 mod lease;
 mod metrics;
+mod objects;
 mod observe;
 mod run;
 mod server;

@@ -18,31 +18,12 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{context::Context, team};
+pub use crate::objects::Ownership;
+use crate::{context::Context, objects, team};
 
-/// Whose an object is. Names are not identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// Controlled by this very DevServer.
-    Ours,
-    /// Controlled by a DevServer that is gone; garbage collection will take it.
-    Collected,
-    /// Somebody else's.
-    Foreign,
-}
-
-/// Whose an object is.
+/// Whose an object is, asked for the DevServer with that UID.
 pub fn ownership(meta: &ObjectMeta, uid: &str) -> Ownership {
-    let controller = meta
-        .owner_references
-        .iter()
-        .flatten()
-        .find(|owner| owner.controller == Some(true));
-    match controller {
-        Some(owner) if owner.uid == uid => Ownership::Ours,
-        Some(owner) if owner.kind == "DevServer" => Ownership::Collected,
-        _ => Ownership::Foreign,
-    }
+    objects::ownership::<DevServer>(meta, uid)
 }
 
 /// An object of a watched kind, as it was seen or written last.

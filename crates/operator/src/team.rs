@@ -38,12 +38,12 @@ impl Places {
     }
 }
 
-type Users = HashMap<String, Vec<Arc<DevServerUser>>>;
+/// Users by their names.
+type Users<'a> = HashMap<&'a str, Vec<&'a DevServerUser>>;
 
-/// Adds whose namespace it is, and what the team has in use.
+/// Adds whose namespace it is, and what the team has in use, where the team has a quota.
 pub fn add(ctx: &Context, server: &DevServer, references: &mut References) {
-    let users = by_namespace(ctx);
-    let user = user_of(&users, server);
+    let user = user(ctx, server);
     references.user = user.as_deref().cloned();
     if let Some(holds) = holds(ctx, server) {
         references.holds = holds;
@@ -53,27 +53,23 @@ pub fn add(ctx: &Context, server: &DevServer, references: &mut References) {
     let Some((team, settings)) = team.and_then(|t| ctx.platform.teams.get_key_value(t)) else {
         return;
     };
+    let quota = &settings.quota;
+    if quota.is_empty() {
+        return;
+    }
     let Some(asks) = resolve::asks(&server.spec, &references.flavors, &ctx.platform) else {
         return;
     };
     let uid = server.uid().unwrap_or_default();
     let mut places = ctx.places.lock();
     places.retain(|_, (_, since)| since.elapsed() < KEPT_FOR);
-    let others: Vec<Member> = ctx
-        .caches
-        .servers
-        .state()
-        .iter()
-        .filter(|other| other.uid().as_ref() != Some(&uid))
-        .filter_map(|other| member(ctx, other, team, &users, &references.flavors, &places))
-        .collect();
+    let others = others(ctx, &uid, team, &references.flavors, &places);
     let me = Member {
         uid: uid.clone(),
         created: created(server),
         asks,
         holds: None,
     };
-    let quota = &settings.quota;
     references.team_in_use = team::in_use(&me, &others, quota);
     let has_room =
         team::excess(&references.team_in_use, &me.asks, &references.holds, quota).is_none();
@@ -82,6 +78,35 @@ pub fn add(ctx: &Context, server: &DevServer, references: &mut References) {
     } else {
         places.remove(&uid);
     }
+}
+
+/// All environments that count for the team but the one with that UID.
+fn others(
+    ctx: &Context,
+    uid: &str,
+    team: &str,
+    flavors: &[DevServerFlavor],
+    places: &HashMap<String, (Amounts, Instant)>,
+) -> Vec<Member> {
+    let known = ctx.caches.users.state();
+    let mut users = Users::new();
+    for user in &known {
+        users.entry(&user.spec.username).or_default().push(user);
+    }
+    let asks_for_another = |server: &DevServer| {
+        let asked = server.spec.team.as_ref();
+        asked.is_some_and(|asked| asked != team)
+    };
+    let candidates = ctx.caches.servers.state_filter(|other| {
+        other.metadata.uid.as_deref() != Some(uid)
+            && other.metadata.deletion_timestamp.is_none()
+            && !other.spec.suspend
+            && !asks_for_another(other)
+    });
+    candidates
+        .iter()
+        .filter_map(|other| member(ctx, other, team, &users, flavors, places))
+        .collect()
 }
 
 /// An environment that counts for the team: what has a place, and what could get one.
@@ -93,16 +118,16 @@ fn member(
     flavors: &[DevServerFlavor],
     places: &HashMap<String, (Amounts, Instant)>,
 ) -> Option<Member> {
-    let user = user_of(users, server);
-    if server.spec.suspend
-        || server.metadata.deletion_timestamp.is_some()
-        || team::of(&server.spec, user.as_deref()) != Some(team)
-    {
+    let namespace = server.metadata.namespace.as_deref()?;
+    let user = user::username_of(namespace)
+        .and_then(|username| users.get(username))
+        .and_then(|users| user::of_namespace(namespace, users));
+    if team::of(&server.spec, user) != Some(team) {
         return None;
     }
     let uid = server.uid()?;
     let holds = holds(ctx, server).or_else(|| places.get(&uid).map(|(asks, _)| asks.clone()));
-    let may_count = team::is_member(&server.spec, user.as_deref()) && !is_refused(server);
+    let may_count = team::is_member(&server.spec, user) && !is_refused(server);
     if holds.is_none() && !may_count {
         return None;
     }
@@ -151,16 +176,13 @@ fn resources(workload: &StatefulSet) -> Option<Resources> {
     })
 }
 
-fn by_namespace(ctx: &Context) -> Users {
-    let mut users = Users::new();
-    for user in ctx.caches.users.state() {
-        let namespace = user::namespace_name(&user.spec.username);
-        users.entry(namespace).or_default().push(user);
-    }
-    users
-}
-
-fn user_of(users: &Users, server: &DevServer) -> Option<Arc<DevServerUser>> {
+/// The user whose namespace the DevServer is in.
+fn user(ctx: &Context, server: &DevServer) -> Option<Arc<DevServerUser>> {
     let namespace = server.metadata.namespace.as_deref()?;
-    user::of_namespace(namespace, users.get(namespace)?)
+    let username = user::username_of(namespace)?;
+    let users = ctx
+        .caches
+        .users
+        .state_filter(|user| user.spec.username == username);
+    user::of_namespace(namespace, &users)
 }

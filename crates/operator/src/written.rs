@@ -56,7 +56,10 @@ impl Written {
         }
     }
 
-    /// Whether a watch event only echoes our own write; if so the cache has caught up and nothing has to be looked at.
+    /// Whether a watch event only echoes our own write, so that nothing has to be looked at.
+    ///
+    /// What was written still counts: the event is not in the cache yet, and a look that saw neither would find the state
+    /// of before, with no other event to correct it. Something newer, or the end of the object, wakes anyway.
     pub fn is_echo(
         &self,
         kind: Kind,
@@ -71,7 +74,7 @@ impl Written {
         };
         let ours = version(written);
         let theirs = resource_version.and_then(|v| v.parse::<u64>().ok());
-        if theirs >= ours {
+        if theirs > ours {
             objects.remove(&key);
         }
         theirs == ours
@@ -117,7 +120,26 @@ mod tests {
             written.newest(Kind::Service, "ns", "a", Some(object("11"))),
             Some(object("11"))
         );
+    }
+
+    #[test]
+    fn between_the_event_and_the_cache_a_write_still_counts() {
+        let written = Written::default();
+        written.remember(Kind::Service, "ns", "a", object("10"));
         assert!(written.is_echo(Kind::Service, "ns", "a", Some("10")));
+        let before = Some(object("9"));
+        assert_eq!(
+            written.newest(Kind::Service, "ns", "a", before),
+            Some(object("10"))
+        );
+    }
+
+    #[test]
+    fn the_end_of_an_object_ends_what_was_written() {
+        let written = Written::default();
+        written.remember(Kind::Service, "ns", "a", object("10"));
+        assert!(written.is_echo(Kind::Service, "ns", "a", Some("10")));
+        assert!(!written.is_echo(Kind::Service, "ns", "a", Some("11")));
         assert_eq!(written.newest(Kind::Service, "ns", "a", None), None);
     }
 

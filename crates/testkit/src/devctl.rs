@@ -1,16 +1,15 @@
 //! The real `devctl` binary, as a user of the scene runs it.
 
 use std::{
-    path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use kube::config::{Kubeconfig, NamedAuthInfo};
 use tokio::process::Command;
 
-use crate::{Scene, users::User};
+use crate::{Scene, binary, users::User};
 
 /// Names the devctl binary; absent, the one that cargo built next to the test.
 pub const BINARY: &str = "DEVSERVER_DEVCTL";
@@ -22,7 +21,7 @@ pub async fn run(scene: &Scene, user: &User, arguments: &[&str]) -> anyhow::Resu
     let home = tempfile::tempdir()?;
     let kubeconfig = home.path().join("kubeconfig");
     std::fs::write(&kubeconfig, text(scene, user)?)?;
-    let binary = binary()?;
+    let binary = binary::find(BINARY, "devctl")?;
     let running = Command::new(&binary)
         .args(arguments)
         .env_clear()
@@ -56,23 +55,4 @@ fn text(scene: &Scene, user: &User) -> anyhow::Result<String> {
         context.namespace = Some(scene.namespace().to_owned());
     }
     Ok(serde_json::to_string(&config)?)
-}
-
-fn binary() -> anyhow::Result<PathBuf> {
-    if let Some(path) = std::env::var_os(BINARY).filter(|p| !p.is_empty()) {
-        return Ok(PathBuf::from(path));
-    }
-    let test = std::env::current_exe()?;
-    let folder = test
-        .parent()
-        .and_then(Path::parent)
-        .context("the test binary has no folder")?;
-    let path = folder.join("devctl");
-    if !path.is_file() {
-        bail!(
-            "there is no {}; build it with `cargo build -p devctl`",
-            path.display()
-        );
-    }
-    Ok(path)
 }

@@ -15,6 +15,7 @@
 //! A [`scene::Scene`] is one test's own namespace with its own operator and proxy; tests run side by side.
 
 pub mod account;
+mod binary;
 pub mod canonical;
 pub mod certificates;
 pub mod chance;

@@ -26,6 +26,7 @@ use tokio::{
 };
 
 use crate::{
+    binary,
     proxy::{Kill, Proxy, trace::Trace},
     wait::{self, Seen},
 };
@@ -166,7 +167,7 @@ impl Operator {
         if slot.is_some() {
             bail!("the operator runs already");
         }
-        let binary = binary()?;
+        let binary = binary::find(BINARY, "devserver-operator")?;
         let child = Command::new(&binary)
             .args(&self.0.arguments)
             .env("KUBECONFIG", &self.0.kubeconfig)
@@ -332,24 +333,4 @@ async fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(tokio::net::TcpListener::bind("127.0.0.1:0")
         .await?
         .local_addr()?)
-}
-
-/// The operator binary: named by [`BINARY`], or `target/<profile>/devserver-operator` beside `target/<profile>/deps`.
-fn binary() -> anyhow::Result<PathBuf> {
-    if let Some(path) = std::env::var_os(BINARY).filter(|p| !p.is_empty()) {
-        return Ok(PathBuf::from(path));
-    }
-    let test = std::env::current_exe()?;
-    let folder = test
-        .parent()
-        .and_then(Path::parent)
-        .context("the test binary has no folder")?;
-    let path = folder.join("devserver-operator");
-    if !path.is_file() {
-        bail!(
-            "there is no {}; build it with `cargo build -p devserver-operator`",
-            path.display()
-        );
-    }
-    Ok(path)
 }

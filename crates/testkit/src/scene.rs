@@ -243,17 +243,7 @@ impl Scene {
         what: &str,
         holds: impl Fn(&DevServerStatus) -> bool,
     ) -> anyhow::Result<DevServer> {
-        wait::until(&format!("{name}: {what}"), PATIENCE, async || {
-            let server = self.api::<DevServer>().get(name).await?;
-            let status = server.status.clone().unwrap_or_default();
-            let current = status.observed_generation == server.metadata.generation;
-            Ok(if current && holds(&status) {
-                Seen::Yes(server)
-            } else {
-                Seen::NotYet(serde_json::to_string(&status)?)
-            })
-        })
-        .await
+        status(&self.api(), name, what, holds).await
     }
 
     /// Waits until an object is there and as wanted.
@@ -327,4 +317,24 @@ impl Scene {
             tracing::warn!(%why, "failed to delete the namespace");
         }
     }
+}
+
+/// Waits until the status of a DevServer of any namespace tells of its present spec and is as wanted.
+pub async fn status(
+    servers: &Api<DevServer>,
+    name: &str,
+    what: &str,
+    holds: impl Fn(&DevServerStatus) -> bool,
+) -> anyhow::Result<DevServer> {
+    wait::until(&format!("{name}: {what}"), PATIENCE, async || {
+        let server = servers.get(name).await?;
+        let status = server.status.clone().unwrap_or_default();
+        let current = status.observed_generation == server.metadata.generation;
+        Ok(if current && holds(&status) {
+            Seen::Yes(server)
+        } else {
+            Seen::NotYet(serde_json::to_string(&status)?)
+        })
+    })
+    .await
 }

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, fmt::Write};
 use devserver_api::{group, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 use kube::core::ObjectMeta;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Environment, Object};
+use crate::Environment;
 
 /// Hash of the object as applied last: a field that we no longer set changes it, though every field we set is in place.
 pub const HASH_ANNOTATION: &str = "devserver.io/applied-hash";
@@ -92,7 +93,7 @@ pub(super) fn label_selector(env: &Environment) -> LabelSelector {
 }
 
 /// A short hash of what an object says.
-pub(crate) fn fingerprint(text: &str) -> String {
+pub(super) fn fingerprint(text: &str) -> String {
     let mut hash = String::with_capacity(32);
     for byte in Sha256::digest(text.as_bytes()).iter().take(16) {
         // Writing to a String cannot fail.
@@ -101,11 +102,10 @@ pub(crate) fn fingerprint(text: &str) -> String {
     hash
 }
 
-/// Marks the object with the hash of what it says.
-pub(super) fn stamp(object: &mut Object) {
-    let hash = fingerprint(&object.to_value().to_string());
-    object
-        .metadata_mut()
+/// Marks an object with the hash of what it says.
+pub(crate) fn stamp(metadata: &mut ObjectMeta, says: &Value) {
+    let hash = fingerprint(&says.to_string());
+    metadata
         .annotations
         .get_or_insert_with(BTreeMap::new)
         .insert(HASH_ANNOTATION.to_owned(), hash);

@@ -16,7 +16,7 @@ mod workload;
 
 use crate::{Environment, Kind, Object};
 
-pub(crate) use meta::fingerprint;
+pub(crate) use meta::stamp;
 pub use meta::{HASH_ANNOTATION, OWNER_ANNOTATION, labels, owner_reference, selector};
 pub use service::DNS_HOST_ANNOTATION;
 pub(crate) use service::LOCAL;
@@ -43,7 +43,8 @@ pub fn desired(env: &Environment) -> Vec<Object> {
     );
     objects.push(Object::StatefulSet(Box::new(workload::stateful_set(env))));
     for object in &mut objects {
-        meta::stamp(object);
+        let says = object.to_value();
+        stamp(object.metadata_mut(), &says);
     }
     if env.home.grows {
         objects.push(Object::HomeClaim(Box::new(workload::home_claim(env))));

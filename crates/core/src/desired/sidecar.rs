@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use devserver_api::{SshMode, group};
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, PodSecurityContext, Probe,
-        ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume,
-        VolumeMount,
+        Capabilities, Container, ContainerPort, EnvVar, PodSecurityContext, ResourceRequirements,
+        SeccompProfile, SecurityContext, VolumeMount,
     },
-    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
+    apimachinery::pkg::api::resource::Quantity,
 };
 
 use super::{
-    pod::{self, AUTHORIZED_KEYS_VOLUME, HOST_KEYS_VOLUME, SSHD_VOLUME, TOOLS_VOLUME},
+    pod::{
+        self, AUTHORIZED_KEYS_VOLUME, HOST_KEYS_VOLUME, SSHD_VOLUME, TOOLS_VOLUME, mount, probe,
+    },
     ssh,
     workload::HOME_VOLUME,
 };
@@ -25,7 +26,6 @@ use crate::Environment;
 /// Port of the sidecar's health endpoint: the containers of a pod share their ports.
 const HEALTH_PORT: i32 = 9023;
 const HEALTH_PORT_NAME: &str = "ssh-health";
-const PASSWORD_VOLUME: &str = "password";
 
 /// `/etc/passwd` where the image's own cannot be written, because nobody is root.
 /// The login shell is a script that finds the best shell of the image.
@@ -79,7 +79,7 @@ pub(super) fn container(env: &Environment) -> Option<Container> {
         ]),
         resources: Some(resources(env)),
         security_context: Some(nobody_special()),
-        readiness_probe: Some(probe()),
+        readiness_probe: Some(probe(HEALTH_PORT_NAME)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(mounts),
         ..Container::default()
@@ -115,9 +115,14 @@ pub(super) fn init_security(env: &Environment) -> Option<SecurityContext> {
     env.restricted.then(nobody_special)
 }
 
-/// Further variables of the container `dev`: no port of sshd means that none is expected there.
+/// A further variable of the container `dev`: no port of sshd means that none is expected there. Whether there is a login by
+/// password is settled when sshd starts, so that a change of it has to show as a change of the pod; a new password does not.
 pub(super) fn main_environment(env: &Environment) -> Option<EnvVar> {
-    (env.ssh.mode != SshMode::InContainer).then(|| variable("DEVSERVER_SSH_PORT", "0".to_owned()))
+    if env.ssh.mode != SshMode::InContainer {
+        return Some(variable("DEVSERVER_SSH_PORT", "0".to_owned()));
+    }
+    let password = env.ssh.password.as_ref();
+    password.map(|_| variable("DEVSERVER_PASSWORD_LOGIN", "yes".to_owned()))
 }
 
 /// Mounts of the container `dev` that depend on where sshd runs.
@@ -127,9 +132,6 @@ pub(super) fn main_mounts(env: &Environment) -> Vec<VolumeMount> {
         mounts.extend(keys_mounts());
     }
     mounts.push(configuration_mount());
-    if env.ssh.password_hash_from.is_some() {
-        mounts.push(mount(PASSWORD_VOLUME, "/etc/devserver/password", true));
-    }
     mounts.extend(workspace_mounts(env, env.restricted));
     mounts
 }
@@ -161,25 +163,6 @@ fn workspace_mounts(env: &Environment, accounts: bool) -> Vec<VolumeMount> {
         }
     }
     mounts
-}
-
-/// The password hash, where one is used. Only the one key is mounted.
-pub(super) fn password_volume(env: &Environment) -> Option<Volume> {
-    let named = env.ssh.password_hash_from.as_ref()?;
-    Some(Volume {
-        name: PASSWORD_VOLUME.to_owned(),
-        secret: Some(SecretVolumeSource {
-            secret_name: Some(named.name.clone()),
-            default_mode: Some(0o400),
-            items: Some(vec![k8s_openapi::api::core::v1::KeyToPath {
-                key: named.key.clone(),
-                path: "hash".to_owned(),
-                ..k8s_openapi::api::core::v1::KeyToPath::default()
-            }]),
-            ..SecretVolumeSource::default()
-        }),
-        ..Volume::default()
-    })
 }
 
 /// Mode of mounted keys. In a sidecar there is nobody but the login user, who is not their owner; sshd accepts that, as it
@@ -275,29 +258,5 @@ fn port(name: &str, number: i32) -> ContainerPort {
         container_port: number,
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
-    }
-}
-
-fn probe() -> Probe {
-    Probe {
-        http_get: Some(HTTPGetAction {
-            path: Some("/healthz".to_owned()),
-            port: IntOrString::String(HEALTH_PORT_NAME.to_owned()),
-            scheme: Some("HTTP".to_owned()),
-            ..HTTPGetAction::default()
-        }),
-        period_seconds: Some(2),
-        failure_threshold: Some(3),
-        timeout_seconds: Some(5),
-        ..Probe::default()
-    }
-}
-
-fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
-    VolumeMount {
-        name: volume.to_owned(),
-        mount_path: path.to_owned(),
-        read_only: read_only.then_some(true),
-        ..VolumeMount::default()
     }
 }

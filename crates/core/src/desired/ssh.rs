@@ -11,7 +11,10 @@ use k8s_openapi::{
 use serde_json::json;
 
 use super::{meta::object_meta, sidecar};
-use crate::{Environment, environment::Ssh};
+use crate::{
+    Environment,
+    environment::{Password, Ssh},
+};
 
 /// Host keys every environment has, preferred first.
 pub const HOST_KEY_ALGORITHMS: [&str; 2] = ["ed25519", "ecdsa"];
@@ -19,19 +22,23 @@ pub const HOST_KEY_ALGORITHMS: [&str; 2] = ["ed25519", "ecdsa"];
 /// Where the keys that may log in are mounted.
 pub(super) const AUTHORIZED_KEYS_FOLDER: &str = "/etc/devserver/authorized-keys";
 
+/// Who may log in: the keys, and beside them the hash of a password where one may be used. Read at each login, so that a change
+/// needs no restart; the hash comes into the account file by the agent.
 pub(super) fn authorized_keys(env: &Environment) -> Secret {
     let mut text = String::new();
     for key in &env.ssh.keys {
         text.push_str(&key.line());
         text.push('\n');
     }
+    let mut data = BTreeMap::from([("authorized_keys".to_owned(), ByteString(text.into_bytes()))]);
+    if let Some(Password::Hash(hash)) = &env.ssh.password {
+        let line = format!("{}\n", hash.as_str());
+        data.insert("password-hash".to_owned(), ByteString(line.into_bytes()));
+    }
     Secret {
         metadata: object_meta(env, env.name.authorized_keys()),
         type_: Some("Opaque".to_owned()),
-        data: Some(BTreeMap::from([(
-            "authorized_keys".to_owned(),
-            ByteString(text.into_bytes()),
-        )])),
+        data: Some(data),
         ..Secret::default()
     }
 }
@@ -131,13 +138,13 @@ PrintMotd {motd}
 Subsystem sftp {tools}/libexec/sftp-server
 ",
         listen = format_args!("Port {}", port(ssh.mode)),
-        how = if ssh.password_hash_from.is_some() {
+        how = if ssh.password.is_some() {
             "key or password"
         } else {
             "key"
         },
         user = group::LOGIN_USER,
-        password = yes_no(ssh.password_hash_from.is_some()),
+        password = yes_no(ssh.password.is_some()),
         keys = keys_from(ssh.mode),
         penalties = penalties(ssh),
         agent_forwarding = yes_no(ssh.agent_forwarding),
@@ -175,7 +182,7 @@ fn keys_from(mode: SshMode) -> String {
 }
 
 fn penalties(ssh: &Ssh) -> &'static str {
-    if ssh.password_hash_from.is_some() {
+    if ssh.password.is_some() {
         "# A password can be guessed: who fails waits, even if others come from the same address.\n\
          PerSourcePenalties yes"
     } else {

@@ -1,6 +1,6 @@
 //! Every way `spec.ssh` can be wrong.
 
-use devserver_api::ssh_key::KeyError;
+use devserver_api::{PasswordHashError, ssh_key::KeyError};
 
 /// Why nobody could be let in as asked. No message holds what was read from a Secret or ConfigMap.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +67,40 @@ pub enum InvalidAccess {
         "spec.ssh.passwordHashFrom needs mode InContainer: a sidecar has no account file of its own; remove one of the two"
     )]
     PasswordNeedsInContainer,
+    /// The Secret with the password hash, or the key in it, is missing.
+    #[error(
+        "spec.ssh.passwordHashFrom: there is no Secret {name:?} with a key {key:?} in this namespace; create it with the output of \
+         `openssl passwd -6`, or remove the field"
+    )]
+    PasswordHashNotFound {
+        /// Name of the Secret.
+        name: String,
+        /// Key in it.
+        key: String,
+    },
+    /// What is there is no password hash.
+    #[error("spec.ssh.passwordHashFrom: the key {key:?} of the Secret {name:?} {error}")]
+    PasswordHash {
+        /// Name of the Secret.
+        name: String,
+        /// Key in it.
+        key: String,
+        /// Why it is none.
+        #[source]
+        error: PasswordHashError,
+    },
+    /// An object that the platform made for a DevServer, perhaps another one.
+    #[error(
+        "{field}: the {kind} {name:?} belongs to the platform, which made it for a DevServer; name an object of your own"
+    )]
+    OfPlatform {
+        /// `spec.ssh.passwordHashFrom`, `spec.ssh.authorizedKeysFrom[0]`.
+        field: String,
+        /// `Secret` or `ConfigMap`.
+        kind: &'static str,
+        /// Name of the object.
+        name: String,
+    },
     /// The message of the day holds control characters.
     #[error(
         "spec.ssh.motd must not hold control characters; they could take over the reader's terminal"
@@ -85,6 +119,9 @@ impl InvalidAccess {
             Self::PasswordNotAllowed | Self::PasswordNeedsInContainer => {
                 "PasswordAuthenticationNotAllowed"
             }
+            Self::PasswordHashNotFound { .. } => "PasswordHashNotFound",
+            Self::PasswordHash { .. } => "InvalidPasswordHash",
+            Self::OfPlatform { .. } => "ReferenceNotAllowed",
             Self::Motd => "InvalidMotd",
         }
     }

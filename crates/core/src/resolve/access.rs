@@ -1,9 +1,16 @@
 //! Keys, exposure and greeting.
 
-use devserver_api::{SshMode, SshSpec, names::ServerName};
+use devserver_api::{PasswordHash, SshMode, SshSpec, names::ServerName};
 
 use super::keys;
-use crate::{Platform, References, environment::Ssh, invalid::InvalidAccess};
+use crate::{
+    Platform, References,
+    environment::{Password, Ssh},
+    invalid::InvalidAccess,
+    references::Found,
+};
+
+const PASSWORD_FIELD: &str = "spec.ssh.passwordHashFrom";
 
 /// `restricted_by` is the flavor that forbids root, if it does.
 pub(super) fn resolve(
@@ -14,16 +21,16 @@ pub(super) fn resolve(
     platform: &Platform,
 ) -> Result<Ssh, InvalidAccess> {
     let mode = mode(spec, restricted_by)?;
-    check_password(spec, mode, platform)?;
+    let password = password(spec, mode, references, platform)?;
     let keys = keys::resolve(spec, references)?;
-    let needs_key = mode != SshMode::Disabled && spec.password_hash_from.is_none();
+    let needs_key = mode != SshMode::Disabled && password.is_none();
     if keys.is_empty() && needs_key && keys::are_known(spec, references) {
         return Err(InvalidAccess::NoKey);
     }
     Ok(Ssh {
         keys,
         mode,
-        password_hash_from: spec.password_hash_from.clone(),
+        password,
         expose: spec.expose.unwrap_or(platform.default_expose),
         motd: motd(spec, name, mode, restricted_by.is_some(), platform)?,
         agent_forwarding: spec.agent_forwarding.unwrap_or(true),
@@ -41,9 +48,15 @@ fn mode(spec: &SshSpec, restricted_by: Option<&str>) -> Result<SshMode, InvalidA
     }
 }
 
-fn check_password(spec: &SshSpec, mode: SshMode, platform: &Platform) -> Result<(), InvalidAccess> {
+/// The operator reads the hash and puts it where the machine finds it: a machine gets no Secret that its user only names.
+fn password(
+    spec: &SshSpec,
+    mode: SshMode,
+    references: &References,
+    platform: &Platform,
+) -> Result<Option<Password>, InvalidAccess> {
     let Some(named) = &spec.password_hash_from else {
-        return Ok(());
+        return Ok(None);
     };
     if !platform.allow_password_authentication {
         return Err(InvalidAccess::PasswordNotAllowed);
@@ -51,7 +64,16 @@ fn check_password(spec: &SshSpec, mode: SshMode, platform: &Platform) -> Result<
     if mode != SshMode::InContainer {
         return Err(InvalidAccess::PasswordNeedsInContainer);
     }
-    keys::check(named, "spec.ssh.passwordHashFrom")
+    keys::check(named, PASSWORD_FIELD)?;
+    let (name, key) = (named.name.clone(), named.key.clone());
+    match &references.password_hash {
+        None => Ok(Some(Password::NotRead)),
+        Some(Found::Missing) => Err(InvalidAccess::PasswordHashNotFound { name, key }),
+        Some(Found::OfPlatform) => Err(keys::of_platform(PASSWORD_FIELD, "Secret", named)),
+        Some(Found::Text(text)) => PasswordHash::parse(text)
+            .map(|hash| Some(Password::Hash(hash)))
+            .map_err(|error| InvalidAccess::PasswordHash { name, key, error }),
+    }
 }
 
 fn motd(
@@ -120,7 +142,10 @@ mod tests {
 
     fn resolved(spec: &SshSpec, texts: &[Option<&str>]) -> Result<Ssh, InvalidAccess> {
         let references = References {
-            keys_from: texts.iter().map(|t| t.map(str::to_owned)).collect(),
+            keys_from: texts
+                .iter()
+                .map(|text| text.map_or(Found::Missing, |text| Found::Text(text.to_owned())))
+                .collect(),
             ..References::default()
         };
         let name = ServerName::parse("box").unwrap();
@@ -264,6 +289,76 @@ mod tests {
         assert_eq!(
             resolve(&sidecar, &name, None, &references, &platform),
             Err(InvalidAccess::PasswordNeedsInContainer)
+        );
+    }
+    fn with_password(found: Option<Found>) -> Result<Option<Password>, InvalidAccess> {
+        let spec = SshSpec {
+            password_hash_from: Some(reference()),
+            ..SshSpec::default()
+        };
+        let platform = Platform {
+            allow_password_authentication: true,
+            ..Platform::default()
+        };
+        let references = References {
+            password_hash: found,
+            ..References::default()
+        };
+        let name = ServerName::parse("box").unwrap();
+        resolve(&spec, &name, None, &references, &platform).map(|ssh| ssh.password)
+    }
+
+    #[test]
+    fn a_password_hash_is_read_and_what_is_missing_or_none_is_named_and_never_repeated() {
+        let hash = format!("$6$salt${}", "a".repeat(86));
+        let read = with_password(Some(Found::Text(format!("{hash}\n"))));
+        assert_eq!(
+            read,
+            Ok(Some(Password::Hash(PasswordHash::parse(&hash).unwrap())))
+        );
+        assert_eq!(with_password(None), Ok(Some(Password::NotRead)));
+        for (found, reason, word) in [
+            (Found::Missing, "PasswordHashNotFound", "openssl passwd -6"),
+            (
+                Found::Text("hunter2".to_owned()),
+                "InvalidPasswordHash",
+                "openssl passwd -6",
+            ),
+            (
+                Found::OfPlatform,
+                "ReferenceNotAllowed",
+                "belongs to the platform",
+            ),
+        ] {
+            let told = with_password(Some(found)).unwrap_err();
+            assert_eq!(told.reason(), reason);
+            let told = told.to_string();
+            for word in [word, "spec.ssh.passwordHashFrom", "Secret", "\"team\""] {
+                assert!(told.contains(word), "{told}");
+            }
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_object_of_the_platform_is_no_source_of_keys() {
+        let references = References {
+            keys_from: vec![Found::OfPlatform],
+            ..References::default()
+        };
+        let name = ServerName::parse("box").unwrap();
+        let told = resolve(
+            &from_secret(),
+            &name,
+            None,
+            &references,
+            &Platform::default(),
+        );
+        let told = told.unwrap_err();
+        assert_eq!(told.reason(), "ReferenceNotAllowed");
+        assert!(
+            told.to_string().contains("spec.ssh.authorizedKeysFrom[0]"),
+            "{told}"
         );
     }
 }

@@ -1,8 +1,9 @@
 //! The public keys that may log in, from the spec and from the objects it names.
 
-use devserver_api::{KeyRef, KeysSource, SshSpec, names, ssh_key::PublicKey};
+use devserver_api::{KeyRef, KeysSource, SshSpec, group, names, ssh_key::PublicKey};
+use kube::core::ObjectMeta;
 
-use crate::{References, invalid::InvalidAccess};
+use crate::{References, invalid::InvalidAccess, references::Found};
 
 /// More are no team but a mistake, and sshd would read them all at every login.
 const MAX_KEYS: usize = 1000;
@@ -28,8 +29,9 @@ pub(super) fn resolve(
         check(named, &field)?;
         match references.keys_from.get(index) {
             None => {}
-            Some(None) => return Err(missing(field, kind, named)),
-            Some(Some(text)) => texts.extend(lines(&field, kind, named, text)),
+            Some(Found::Missing) => return Err(missing(field, kind, named)),
+            Some(Found::OfPlatform) => return Err(of_platform(field, kind, named)),
+            Some(Found::Text(text)) => texts.extend(lines(&field, kind, named, text)),
         }
     }
     if texts.len() > MAX_KEYS {
@@ -68,6 +70,15 @@ pub fn is_nameable(named: &KeyRef) -> bool {
         && named.key.chars().all(is_key)
 }
 
+/// Whether the platform made the object, for whichever DevServer: who names it would have its content come to another machine.
+pub fn is_of_platform(metadata: &ObjectMeta) -> bool {
+    let labels = metadata.labels.as_ref();
+    let manager = labels.and_then(|labels| labels.get(group::LABEL_MANAGED_BY));
+    let mut owners = metadata.owner_references.iter().flatten();
+    manager.is_some_and(|manager| manager == group::FIELD_MANAGER)
+        || owners.any(|owner| owner.api_version == group::API_VERSION && owner.kind == "DevServer")
+}
+
 pub(super) fn check(named: &KeyRef, field: &str) -> Result<(), InvalidAccess> {
     if is_nameable(named) {
         Ok(())
@@ -82,6 +93,18 @@ fn missing(field: String, kind: &'static str, named: &KeyRef) -> InvalidAccess {
         kind,
         name: named.name.clone(),
         key: named.key.clone(),
+    }
+}
+
+pub(super) fn of_platform(
+    field: impl Into<String>,
+    kind: &'static str,
+    named: &KeyRef,
+) -> InvalidAccess {
+    InvalidAccess::OfPlatform {
+        field: field.into(),
+        kind,
+        name: named.name.clone(),
     }
 }
 

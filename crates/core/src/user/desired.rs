@@ -15,7 +15,7 @@ use k8s_openapi::{
 use kube::core::ObjectMeta;
 
 use super::{Account, OBJECT_NAME, USER_ROLE, UserKind, UserObject, service_account_name};
-use crate::desired::{HASH_ANNOTATION, fingerprint};
+use crate::desired::stamp;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -35,12 +35,8 @@ pub fn desired(account: &Account) -> Vec<UserObject> {
             .map(UserObject::RoleBinding),
     );
     for object in &mut objects {
-        let hash = fingerprint(&object.to_value().to_string());
-        object
-            .metadata_mut()
-            .annotations
-            .get_or_insert_with(BTreeMap::new)
-            .insert(HASH_ANNOTATION.to_owned(), hash);
+        let says = object.to_value();
+        stamp(object.metadata_mut(), &says);
     }
     objects
 }

@@ -29,6 +29,11 @@ pub fn namespace_name(username: &str) -> String {
     format!("{NAMESPACE_PREFIX}{username}")
 }
 
+/// Whose namespace it is by its name; `None` for one that is no user's.
+pub fn username_of(namespace: &str) -> Option<&str> {
+    namespace.strip_prefix(NAMESPACE_PREFIX)
+}
+
 /// The ServiceAccount that stands for a user, for programs of theirs.
 pub fn service_account_name(username: &str) -> String {
     format!("{username}-sa")

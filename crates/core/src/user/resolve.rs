@@ -6,7 +6,7 @@ use devserver_api::{DevServerUser, PodSecurity, RoleReference, condition, names}
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::LimitRangeItem, apimachinery::pkg::api::resource::Quantity};
 
-use super::{USERNAME_MAX, namespace_name};
+use super::{USERNAME_MAX, namespace_name, username_of};
 use crate::Platform;
 
 /// A user, checked: what is built from it cannot fail.
@@ -150,11 +150,10 @@ fn is_allowed(role: &RoleReference, platform: &Platform) -> bool {
 
 /// The DevServerUser whose namespace it is; `None` when the namespace belongs to nobody or was there before.
 pub fn of_namespace<U: Borrow<DevServerUser> + Clone>(namespace: &str, users: &[U]) -> Option<U> {
+    let username = username_of(namespace)?;
     let is_theirs = |user: &&U| {
         let user = (*user).borrow();
-        if user.metadata.deletion_timestamp.is_some()
-            || namespace_name(&user.spec.username) != namespace
-        {
+        if user.metadata.deletion_timestamp.is_some() || user.spec.username != username {
             return false;
         }
         match &user.status {

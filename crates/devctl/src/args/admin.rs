@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Subcommand, ValueEnum};
 use devserver_api::{PodSecurity, RoleReference, quantity};
 
-use super::{DryRun, Output, Wait, duration};
+use super::{Output, Preview, Wait, duration};
 
 /// What administrators do.
 #[derive(Subcommand, Debug)]
@@ -53,12 +53,8 @@ pub struct CreateUser {
     pub pod_security: Option<PodSecurityArg>,
     #[command(flatten)]
     pub wait: Wait,
-    /// Only say what would be created: `client` asks no cluster, `server` has the API server check it
-    #[arg(long, value_name = "WHERE")]
-    pub dry_run: Option<DryRun>,
-    /// Print the object in this form
-    #[arg(short, long, value_name = "FORM", value_parser = ["json", "yaml", "name"])]
-    pub output: Option<String>,
+    #[command(flatten)]
+    pub preview: Preview,
 }
 
 #[derive(Args, Debug)]

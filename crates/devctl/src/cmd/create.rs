@@ -28,19 +28,19 @@ const COURTESY: Duration = Duration::from_secs(5);
 /// Creates the DevServer, and waits for it when asked to.
 pub async fn run(global: &Global, args: &Create) -> Outcome<Exit> {
     let mut server = server(args)?;
-    if args.dry_run == Some(DryRun::Client) {
+    if args.preview.dry_run == Some(DryRun::Client) {
         // No connection is needed, and without a kubeconfig the namespace is left to whoever applies the text.
         server.metadata.namespace = match &global.namespace {
             Some(name) => Some(cluster::checked_namespace(name)?),
             None => cluster::place(global).ok().map(|p| p.namespace),
         };
-        return show(&server, args.output.as_deref().unwrap_or("yaml")).map(|()| Exit::Ok);
+        return show(&server, args.preview.output.as_deref().unwrap_or("yaml")).map(|()| Exit::Ok);
     }
     let session = Session::connect(global).await?;
     owner::fill(&session, &mut server).await?;
     let name = server.name_any();
     let params = PostParams {
-        dry_run: args.dry_run.is_some(),
+        dry_run: args.preview.dry_run.is_some(),
         field_manager: Some("devctl".into()),
     };
     let created = cluster::answer(
@@ -54,7 +54,7 @@ pub async fn run(global: &Global, args: &Create) -> Outcome<Exit> {
     } else {
         ""
     };
-    match args.output.as_deref() {
+    match args.preview.output.as_deref() {
         Some(form) => show(&created, form)?,
         None => output::say(&format!(
             "DevServer '{name}' created in namespace '{namespace}'{how}."
@@ -71,7 +71,7 @@ pub async fn run(global: &Global, args: &Create) -> Outcome<Exit> {
             "DevServer '{name}' is ready: devctl ssh {name}, or ssh {}",
             access.target.host()
         ));
-    } else if args.output.is_none() {
+    } else if args.preview.output.is_none() {
         output::note(&format!(
             "next: devctl ssh {name}   (waits until it is ready)"
         ));

@@ -1,7 +1,7 @@
 //! Which DevServers an event concerns. Pure: what was seen goes in, who is to be looked at comes out.
 
 use devserver_api::{DevServer, DevServerFlavor, DevServerUser, condition, group};
-use devserver_core::{invalid::TEAM_QUOTA_EXCEEDED, user};
+use devserver_core::{flavor::effective_default, invalid::TEAM_QUOTA_EXCEEDED, user};
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim};
 use kube::{
     Resource, ResourceExt,
@@ -64,9 +64,10 @@ pub fn of_user(
     select(servers, |server| server.metadata.namespace == namespace)
 }
 
-/// Those that name the flavor; and those that name none, unless it neither was nor is the default.
+/// Those that name the flavor, when its task changed; those that name none, when the default changed or became another.
 ///
-/// A flavor's status concerns nobody: what it says of 1,000 DevServers must not cost 1,000 reads.
+/// Otherwise a flavor's status concerns nobody: what it says of 1,000 DevServers must not cost 1,000 reads. It does say since when
+/// a flavor is known as the default, and of two that are marked that decides which one is.
 pub fn of_flavor(
     flavor: &DevServerFlavor,
     is_gone: bool,
@@ -74,17 +75,30 @@ pub fn of_flavor(
     servers: &Store<DevServer>,
 ) -> Woken {
     let before = known.get(&ObjectRef::from_obj(flavor)).filter(|_| !is_gone);
-    if let Some(before) = &before
-        && is_same_task(&before.metadata, &flavor.metadata)
-    {
+    let (is_new, uid) = (before.is_none(), flavor.metadata.uid.as_deref());
+    let is_changed = before.is_none_or(|b| !is_same_task(&b.metadata, &flavor.metadata));
+    let flavors = known.state();
+    let all = || flavors.iter().map(AsRef::as_ref);
+    let others = all().filter(|other| other.metadata.name != flavor.metadata.name);
+    let old = uid_of(effective_default(all()));
+    let new = uid_of(effective_default(
+        others.chain((!is_gone).then_some(flavor)),
+    ));
+    // Without a default they are told which flavors there are.
+    let is_of_default =
+        old != new || (is_changed && new.is_some() && new == uid) || (is_new && new.is_none());
+    if !is_changed && !is_of_default {
         return Vec::new();
     }
     let name = flavor.name_any();
-    let is_beside_the_default = before.is_some_and(|b| !b.spec.default && !flavor.spec.default);
     select(servers, |server| match &server.spec.flavor {
-        Some(named) => *named == name,
-        None => !is_beside_the_default,
+        Some(named) => is_changed && *named == name,
+        None => is_of_default,
     })
+}
+
+fn uid_of(flavor: Option<&DevServerFlavor>) -> Option<&str> {
+    flavor?.metadata.uid.as_deref()
 }
 
 /// The owner; by label when somebody took our owner reference away: that is a change to look at, too.
@@ -168,5 +182,110 @@ fn reference(name: Option<&str>, namespace: Option<&str>) -> Woken {
     match (name, namespace) {
         (Some(name), Some(namespace)) => vec![ObjectRef::new(name).within(namespace)],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::{reflector::store, watcher::Event};
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn stored<K>(objects: Vec<K>) -> Store<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + 'static,
+    {
+        let (reader, mut writer) = store();
+        for object in objects {
+            writer.apply_watcher_event(&Event::Apply(object));
+        }
+        reader
+    }
+
+    /// Marked, and known as the default since that second of a minute.
+    fn marked(name: &str, generation: i64, since: Option<u32>) -> DevServerFlavor {
+        let conditions: Vec<Value> = since
+            .iter()
+            .map(|second| {
+                json!({"type": condition::DEFAULT, "status": "True", "reason": "Default", "message": "",
+                    "lastTransitionTime": format!("2026-01-01T00:00:{second:02}Z")})
+            })
+            .collect();
+        flavor(name, generation, true, &json!({ "conditions": conditions }))
+    }
+
+    fn flavor(name: &str, generation: i64, default: bool, status: &Value) -> DevServerFlavor {
+        let made_at = "2026-01-01T00:00:00Z";
+        serde_json::from_value(json!({
+            "apiVersion": group::API_VERSION, "kind": "DevServerFlavor",
+            "metadata": {"name": name, "uid": name, "generation": generation, "creationTimestamp": made_at},
+            "spec": {"default": default, "resources": {}}, "status": status,
+        }))
+        .unwrap()
+    }
+
+    /// Names of those that an event of a flavor wakes: `none` names no flavor, the others the one in their name.
+    fn woken(known: Vec<DevServerFlavor>, event: &DevServerFlavor, is_gone: bool) -> Vec<String> {
+        let server = |name: &str, spec: Value| -> DevServer {
+            let metadata = json!({"name": name, "namespace": "n", "uid": name});
+            serde_json::from_value(json!({
+                "apiVersion": group::API_VERSION, "kind": "DevServer", "metadata": metadata, "spec": spec,
+            }))
+            .unwrap()
+        };
+        let ssh = json!({"publicKey": "x"});
+        let servers = stored(vec![
+            server("none", json!({"ssh": ssh})),
+            server("a", json!({"ssh": ssh, "flavor": "a"})),
+            server("b", json!({"ssh": ssh, "flavor": "b"})),
+        ]);
+        let woken = of_flavor(event, is_gone, &stored(known), &servers);
+        let mut names: Vec<String> = woken.into_iter().map(|reference| reference.name).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_condition_that_makes_another_flavor_the_default_wakes_who_names_none() {
+        let known = || vec![marked("a", 1, Some(20)), marked("b", 1, None)];
+        assert_eq!(woken(known(), &marked("b", 1, Some(10)), false), ["none"]);
+        assert!(woken(known(), &marked("b", 1, Some(30)), false).is_empty());
+        // Its own condition goes, and with it its right over the older by name.
+        let other = vec![marked("a", 1, None), marked("b", 1, Some(10))];
+        assert_eq!(woken(other, &marked("b", 1, None), false), ["none"]);
+    }
+
+    #[test]
+    fn a_flavor_wakes_who_names_it_and_the_default_who_names_none() {
+        let plain = |name, generation| flavor(name, generation, false, &Value::Null);
+        let known = || vec![marked("a", 1, Some(10)), plain("b", 1)];
+        assert_eq!(
+            woken(known(), &marked("a", 2, Some(10)), false),
+            ["a", "none"]
+        );
+        assert_eq!(woken(known(), &plain("b", 2), false), ["b"]);
+        assert_eq!(woken(known(), &plain("a", 2), false), ["a", "none"]);
+        assert_eq!(
+            woken(known(), &marked("a", 1, Some(10)), true),
+            ["a", "none"]
+        );
+        assert_eq!(woken(known(), &plain("b", 1), true), ["b"]);
+        // Marked, too, but not the default.
+        assert_eq!(woken(known(), &marked("b", 2, None), false), ["b"]);
+        // Nothing but what is told.
+        let told = flavor("b", 1, false, &json!({"schedulable": "No"}));
+        assert!(woken(known(), &told, false).is_empty());
+    }
+
+    #[test]
+    fn without_a_default_a_new_flavor_wakes_who_names_none_to_be_told_of_it() {
+        let plain = |name, generation| flavor(name, generation, false, &Value::Null);
+        assert_eq!(
+            woken(vec![plain("a", 1)], &plain("b", 1), false),
+            ["b", "none"]
+        );
+        assert_eq!(woken(vec![plain("a", 1)], &plain("a", 2), false), ["a"]);
     }
 }

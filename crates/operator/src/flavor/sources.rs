@@ -12,7 +12,7 @@ use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ApiResource, DynamicObject},
+    api::DynamicObject,
     runtime::{
         WatchStreamExt,
         watcher::{self, Error, Event, watcher},
@@ -21,7 +21,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::view::{Source, View};
-use crate::backoff::spread;
+use crate::{backoff::spread, objects::resource};
 
 /// How long after a kind was not there, or not to be read, it is asked for again.
 const ABSENT_RETRY: Duration = Duration::from_mins(10);
@@ -82,13 +82,7 @@ pub async fn pods(client: Client, view: Arc<View>) {
 
 /// Keeps the NodePools, where Karpenter is installed.
 pub async fn pools(client: Client, view: Arc<View>) {
-    let kind = ApiResource {
-        group: "karpenter.sh".to_owned(),
-        version: "v1".to_owned(),
-        api_version: "karpenter.sh/v1".to_owned(),
-        kind: "NodePool".to_owned(),
-        plural: "nodepools".to_owned(),
-    };
+    let kind = resource("karpenter.sh", "nodepools", "NodePool");
     let api = Api::<DynamicObject>::all_with(client, &kind);
     let mut listed = std::collections::BTreeMap::new();
     let read = |pool: &DynamicObject| {

@@ -10,13 +10,14 @@ use devserver_api::DevServer;
 use devserver_core::due::burst;
 use kube::{
     Api, Resource, ResourceExt,
-    api::{DeleteParams, Preconditions, PropagationPolicy},
+    api::{DeleteParams, PropagationPolicy},
     runtime::events::{Event, EventType},
 };
 
 use crate::{
     context::Context,
     error::{Error, bounded},
+    objects,
 };
 
 /// When the latest deletions were made, of this process.
@@ -63,11 +64,7 @@ pub async fn expire(
     }
     let params = DeleteParams {
         propagation_policy: Some(PropagationPolicy::Background),
-        preconditions: Some(Preconditions {
-            uid: server.metadata.uid.clone(),
-            resource_version: server.metadata.resource_version.clone(),
-        }),
-        ..DeleteParams::default()
+        ..objects::exactly(&server.metadata)
     };
     let deleted = bounded(
         "delete the expired DevServer",

@@ -13,11 +13,11 @@ use kube::{Api, ResourceExt, runtime::controller::Action};
 
 use super::{expire, report, restart};
 use crate::{
-    apply,
+    apply::{self, Applied},
     backoff::spread,
     context::Context,
     error::{Error, bounded},
-    home_nodes, host_keys, keys, observe,
+    home_nodes, keys, observe,
 };
 
 /// Soonest next look while something stands in the way that no watch will tell of.
@@ -79,27 +79,17 @@ async fn look(cached: &DevServer, ctx: &Context) -> Result<Action, Error> {
         },
     };
     let mut references = observe::references(ctx, &server);
-    references.keys_from = keys::read(ctx, &server).await?;
+    keys::add(ctx, &server, &mut references).await?;
     references.home_nodes = home_nodes::read(ctx, &server, &references).await?;
     let outcome = resolve(&server, &references, &ctx.platform);
-    let (mut problem, mut host_keys) = (None, Vec::new());
-    if let Ok(env) = &outcome {
-        match host_keys::ensure(ctx, env).await {
-            Ok(Ok(keys)) => {
-                host_keys = keys;
-                problem = apply::all(ctx, env).await?;
-            }
-            Ok(Err(found)) => problem = Some(found),
-            Err(error) => match error.refusal() {
-                Some(status) => problem = Some(refused_host_keys(env, &status.message)),
-                None => return Err(error),
-            },
-        }
-    }
-    let retry = retry(problem.as_ref(), &outcome);
+    let applied = match &outcome {
+        Ok(env) => apply::all(ctx, env).await?,
+        Err(_) => Applied::default(),
+    };
+    let retry = retry(applied.problem.as_ref(), &outcome);
     let mut seen = observe::environment(ctx, &server);
-    seen.host_keys = host_keys;
-    seen.problem = problem;
+    seen.host_keys = applied.host_keys;
+    seen.problem = applied.problem;
     seen.hold = hold;
     restart::halt(ctx, &server, &outcome, &seen).await?;
     restart::when_due(ctx, &server, &outcome, &seen).await?;
@@ -140,10 +130,6 @@ fn retry(
         (None, Err(invalid)) if invalid.is_mended_unseen() => Some(REFUSED_RETRY),
         _ => None,
     }
-}
-
-fn refused_host_keys(env: &devserver_core::Environment, why: &str) -> devserver_core::Problem {
-    devserver_core::Problem::refused("Secret", &env.name.host_keys(), why)
 }
 
 fn until(at: Timestamp, now: Timestamp) -> std::time::Duration {

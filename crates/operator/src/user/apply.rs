@@ -8,24 +8,15 @@ use devserver_core::{
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api,
-    api::{
-        ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams,
-        PostParams, Preconditions,
-    },
+    api::{ApiResource, DynamicObject, ListParams, PostParams},
 };
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::error::{Error, bounded};
-
-/// Whose an object is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ownership {
-    Ours,
-    /// Of another DevServerUser of the username, which is gone or about to give it up.
-    Collected,
-    Foreign,
-}
+use crate::{
+    error::{Error, bounded},
+    objects::{self, Ownership, ownership},
+};
 
 /// Makes everything be as it should; what was seen, and what stopped it, if something did.
 pub async fn all(ctx: &Context, account: &Account) -> Result<Seen, Error> {
@@ -33,7 +24,8 @@ pub async fn all(ctx: &Context, account: &Account) -> Result<Seen, Error> {
     let namespace = match ensure_namespace(ctx, account).await {
         Ok(namespace) => namespace,
         Err(error) => {
-            seen.problem = Some(refused(UserKind::Namespace, &account.namespace, error)?);
+            let kind = UserKind::Namespace.as_str();
+            seen.problem = Some(objects::refused(kind, &account.namespace, error)?);
             return Ok(seen);
         }
     };
@@ -137,12 +129,9 @@ async fn one(
     let api = api(ctx, kind, &account.namespace);
     let wanted = object.to_value();
     if let Some(found) = bounded("read an object", api.get_opt(name)).await? {
-        match ownership(&found.metadata, &account.uid) {
-            Ownership::Ours => {}
-            Ownership::Collected => {
-                return Ok(Some(Problem::waiting_for_collection(kind.as_str(), name)));
-            }
-            Ownership::Foreign => return Ok(Some(Problem::name_taken(kind.as_str(), name))),
+        let owner = ownership::<DevServerUser>(&found.metadata, &account.uid);
+        if let Some(problem) = owner.problem(kind.as_str(), name) {
+            return Ok(Some(problem));
         }
         if diff::is_applied(&wanted, &serde_json::to_value(&found).unwrap_or_default()) {
             return Ok(None);
@@ -159,22 +148,12 @@ async fn apply(
     wanted: &Value,
 ) -> Result<Option<Problem>, Error> {
     ctx.leadership.check()?;
-    let params = PatchParams::apply(group::FIELD_MANAGER).force();
-    let patch = Patch::Apply(wanted);
-    match bounded("apply an object", api.patch(name, &params, &patch)).await {
+    match objects::apply(api, name, wanted).await {
         Ok(_) => {
             ctx.metrics.wrote("apply", kind.as_str());
             Ok(None)
         }
-        Err(error) => refused(kind, name, error).map(Some),
-    }
-}
-
-/// A refusal becomes a problem to tell; every other error is tried again.
-fn refused(kind: UserKind, name: &str, error: Error) -> Result<Problem, Error> {
-    match error.refusal() {
-        Some(status) => Ok(Problem::refused(kind.as_str(), name, &status.message)),
-        None => Err(error),
+        Err(error) => objects::refused(kind.as_str(), name, error).map(Some),
     }
 }
 
@@ -200,38 +179,14 @@ async fn remove(
     uid: &str,
 ) -> Result<(), Error> {
     let meta = &found.metadata;
-    if ownership(meta, uid) != Ownership::Ours || meta.deletion_timestamp.is_some() {
+    let is_ours = ownership::<DevServerUser>(meta, uid) == Ownership::Ours;
+    if !is_ours || meta.deletion_timestamp.is_some() {
         return Ok(());
     }
     ctx.leadership.check()?;
-    let params = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: meta.uid.clone(),
-            resource_version: meta.resource_version.clone(),
-        }),
-        ..DeleteParams::default()
-    };
-    let name = meta.name.as_deref().unwrap_or_default();
-    let deleted = bounded(
-        "delete an object that is no longer asked for",
-        api.delete(name, &params),
-    );
-    match deleted.await {
-        Err(error) if !error.is_not_found() => Err(error),
-        _ => {
-            ctx.metrics.wrote("delete", kind.as_str());
-            Ok(())
-        }
-    }
-}
-
-fn ownership(meta: &ObjectMeta, uid: &str) -> Ownership {
-    let mut owners = meta.owner_references.iter().flatten();
-    match owners.find(|owner| owner.controller == Some(true)) {
-        Some(owner) if owner.uid == uid => Ownership::Ours,
-        Some(owner) if owner.kind == "DevServerUser" => Ownership::Collected,
-        _ => Ownership::Foreign,
-    }
+    objects::delete(api, meta).await?;
+    ctx.metrics.wrote("delete", kind.as_str());
+    Ok(())
 }
 
 fn api(ctx: &Context, kind: UserKind, namespace: &str) -> Api<DynamicObject> {
@@ -244,15 +199,5 @@ fn cluster_wide(ctx: &Context, kind: UserKind) -> Api<DynamicObject> {
 
 fn resource(kind: UserKind) -> ApiResource {
     let (group, plural) = kind.resource();
-    ApiResource {
-        group: group.to_owned(),
-        version: "v1".to_owned(),
-        api_version: if group.is_empty() {
-            "v1".to_owned()
-        } else {
-            format!("{group}/v1")
-        },
-        kind: kind.as_str().to_owned(),
-        plural: plural.to_owned(),
-    }
+    objects::resource(group, plural, kind.as_str())
 }

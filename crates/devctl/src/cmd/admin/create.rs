@@ -19,17 +19,17 @@ use crate::{
 /// Creates the user and says what it will have.
 pub async fn run(global: &Global, args: &CreateUser) -> Outcome<Exit> {
     let user = user(args)?;
-    if args.dry_run == Some(DryRun::Client) {
+    if args.preview.dry_run == Some(DryRun::Client) {
         return print(args, &user, " (dry run)");
     }
     let session = Session::connect(global).await?;
     let params = PostParams {
-        dry_run: args.dry_run == Some(DryRun::Server),
+        dry_run: args.preview.dry_run == Some(DryRun::Server),
         ..PostParams::default()
     };
     let what = format!("failed to create user '{}'", args.username);
     let mut made = answer(&what, users(&session).create(&params, &user)).await?;
-    if args.dry_run.is_some() {
+    if args.preview.dry_run.is_some() {
         return print(args, &made, " (server dry run)");
     }
     if args.wait.wait {
@@ -105,7 +105,7 @@ async fn ready(
 }
 
 fn print(args: &CreateUser, user: &DevServerUser, suffix: &str) -> Outcome<Exit> {
-    match args.output.as_deref() {
+    match args.preview.output.as_deref() {
         Some("json") => output::print(&output::structured(user, Format::Json)?)?,
         Some("yaml") => output::print(&output::structured(user, Format::Yaml)?)?,
         Some(_) => output::say(&super::list::object_name(user))?,
@@ -115,7 +115,7 @@ fn print(args: &CreateUser, user: &DevServerUser, suffix: &str) -> Outcome<Exit>
             namespace_name(&args.username)
         ))?,
     }
-    if args.output.is_none() && suffix.is_empty() {
+    if args.preview.output.is_none() && suffix.is_empty() {
         output::note(&format!(
             "Credentials: devctl admin user kubeconfig {} --file {}.kubeconfig",
             args.username, args.username
