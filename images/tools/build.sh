@@ -47,6 +47,7 @@ cp -r "$STAGE_DIR/." "$ROOT"
 cargo_static devserver-agent
 install -m 0755 "$CARGO_BINARY" "$ROOT/bin/devserver-agent"
 install -m 0755 "$HERE/startup.sh" "$ROOT/startup.sh"
+install -m 0644 "$HERE/accounts.sh" "$ROOT/libexec/accounts.sh"
 install -m 0755 "$HERE/login-shell.sh" "$ROOT/libexec/login-shell"
 install -m 0755 "$HERE/install-packages.sh" "$ROOT/libexec/install-packages"
 printf '%s' "$SECURITY_LEVEL" >"$ROOT/SECURITY_LEVEL"

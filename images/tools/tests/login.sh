@@ -40,14 +40,17 @@ case_s3_16_password_of_an_allowed_hash_lets_in_and_no_other() {
   prepare password-login base
   cp -a "$WORK/image/tools/sbin/sshd" "$ROOT/opt/devserver/sbin/sshd"
   make_keys
-  mkdir -p "$ROOT/etc/devserver/password"
-  openssl passwd -6 'correct horse' >"$ROOT/etc/devserver/password/hash"
-  sed -i 's/^PasswordAuthentication no/PasswordAuthentication yes/' "$ROOT/etc/devserver/sshd/sshd_config"
+  openssl passwd -6 'correct horse' >"$ROOT/etc/devserver/authorized-keys/password-hash"
+  # The test logs in more often than anybody, and many a time in vain.
+  sed -i 's/^PasswordAuthentication no/PasswordAuthentication yes\nPerSourcePenalties no/' "$ROOT/etc/devserver/sshd/sshd_config"
   OUTPUT=$(unshare --mount --net --pid --fork --mount-proc --kill-child -- bash "$HERE/password-session.sh" "$ROOT" 2>&1)
   has "right password" "$OUTPUT" $'right: dev\n'
   has "wrong password" "$OUTPUT" "wrong: dev@127.0.0.1: Permission denied"
   has "no password" "$OUTPUT" "empty: dev@127.0.0.1: Permission denied"
   has "key" "$OUTPUT" "key: dev"
+  has "changed password" "$OUTPUT" "changed: dev"
+  has "password of before" "$OUTPUT" "old: dev@127.0.0.1: Permission denied"
+  has "password withdrawn" "$OUTPUT" "withdrawn: dev@127.0.0.1: Permission denied"
   [ -z "$problems" ] || problems+="    session: $OUTPUT"$'\n'"    log: $(tail -n 40 "$ROOT.client/log")"$'\n'
   rm -rf "$ROOT.client"
 }

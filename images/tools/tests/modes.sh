@@ -58,19 +58,40 @@ case_sshd_of_a_container_without_root_is_refused() {
 case_password_hash_reaches_the_account_file_that_sshd_reads() {
   local hash='$6$rounds=5000$saltstring$abc./DEF'
   prepare password base
-  mkdir -p "$ROOT/etc/devserver/password"
-  printf '%s\n' "$hash" >"$ROOT/etc/devserver/password/hash"
+  mkdir -p "$ROOT/etc/devserver/authorized-keys"
+  printf '%s\n' "$hash" >"$ROOT/etc/devserver/authorized-keys/password-hash"
   start
   started
   is "password" "$(entry passwd dev | cut -d: -f2)" "$hash"
+}
+
+case_changed_password_hash_changes_that_field_and_nothing_else() {
+  local hash='$6$saltstring$abc./DEF' before calls file=$WORK/case/password-change/root/etc/devserver/authorized-keys/password-hash
+  prepare password-change base
+  mkdir -p "${file%/*}"
+  printf '%s\n' '$6$saltstring$before' >"$file"
+  start
+  started
+  calls=$(wc -l <"$ROOT/sshd-calls")
+  before=$(sed '/^dev:/d' "$ROOT/etc/passwd"; cat "$ROOT/etc/group" "$ROOT/etc/shadow"; entry passwd dev | cut -d: -f1,3-)
+  printf '%s\n' "$hash" >"$file"
+  OUTPUT=$(inside /bin/sh /opt/devserver/startup.sh password)
+  is "exit status" $? 0
+  is "password" "$(entry passwd dev | cut -d: -f2)" "$hash"
+  rm "$file"
+  OUTPUT=$(inside /bin/sh /opt/devserver/startup.sh password)
+  is "exit status without" $? 0
+  is "no password" "$(entry passwd dev | cut -d: -f2)" '*'
+  is "everything else" "$(sed '/^dev:/d' "$ROOT/etc/passwd"; cat "$ROOT/etc/group" "$ROOT/etc/shadow"; entry passwd dev | cut -d: -f1,3-)" "$before"
+  is "calls of sshd" "$(wc -l <"$ROOT/sshd-calls")" "$calls"
 }
 
 case_d3_password_hash_that_is_none_is_never_written() {
   local bad
   for bad in '' plain '$y$j9T$x$y' '$6$a$b:0:0::/root:/bin/sh' $'$6$a$b\nevil:x:0:0::/:/bin/sh' '$6$$(id)$x y' '$6$a$'; do
     prepare password-bad busybox
-    mkdir -p "$ROOT/etc/devserver/password"
-    printf '%s' "$bad" >"$ROOT/etc/devserver/password/hash"
+    mkdir -p "$ROOT/etc/devserver/authorized-keys"
+    printf '%s' "$bad" >"$ROOT/etc/devserver/authorized-keys/password-hash"
     start
     started
     case $(entry passwd dev | cut -d: -f2) in

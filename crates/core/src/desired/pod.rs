@@ -71,9 +71,9 @@ fn container(env: &Environment) -> Container {
         }),
         security_context: Some(sidecar::main_security(env)),
         // The agent holds its answer until sshd is there, and the kubelet asks a readiness probe (not a startup probe) as
-        // soon as the container runs: mostly one question is enough. Two seconds, because now and then the first comes
-        // before the agent. No liveness probe: nothing may end somebody's session.
-        readiness_probe: Some(probe(2, 3)),
+        // soon as the container runs: often one question is enough. Every second, because about every other time that one
+        // comes before the agent can listen. No liveness probe: nothing may end somebody's session.
+        readiness_probe: Some(probe("health")),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(mounts(env)),
         ..Container::default()
@@ -98,16 +98,16 @@ pub(super) fn environment_variables(env: &Environment) -> Vec<EnvVar> {
     .collect()
 }
 
-fn probe(period_seconds: i32, failure_threshold: i32) -> Probe {
+pub(super) fn probe(port: &str) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some("/healthz".to_owned()),
-            port: IntOrString::String("health".to_owned()),
+            port: IntOrString::String(port.to_owned()),
             scheme: Some("HTTP".to_owned()),
             ..HTTPGetAction::default()
         }),
-        period_seconds: Some(period_seconds),
-        failure_threshold: Some(failure_threshold),
+        period_seconds: Some(1),
+        failure_threshold: Some(6),
         timeout_seconds: Some(5),
         ..Probe::default()
     }
@@ -205,7 +205,6 @@ fn volumes(env: &Environment) -> Vec<Volume> {
             ..volume(SSHD_VOLUME)
         },
     ];
-    volumes.extend(sidecar::password_volume(env));
     volumes.extend(env.shared_claim.as_ref().map(|claim| Volume {
         persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
             claim_name: claim.clone(),
