@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ssh::SshSpec,
+    ssh::{Collaborator, SshSpec},
     status::DevServerStatus,
     workload::{
         AutoscalingSpec, CheckpointSpec, PackagesSpec, ResourcesSpec, TopologySpreadSpec,
@@ -68,6 +68,12 @@ pub struct DevServerSpec {
 
     /// How the environment is reached by ssh.
     pub ssh: SshSpec,
+
+    /// Further people who may reach it through the gateway and log in. The owner decides; they may not change it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b.user == a.user))").message("spec.collaborators names somebody twice; write one entry with all keys"))]
+    pub collaborators: Vec<Collaborator>,
 
     /// Size of the home volume mounted at `/home/dev`, such as `20Gi`. Can grow, never shrink. Absent: the platform's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

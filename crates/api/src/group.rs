@@ -12,6 +12,9 @@ pub const FIELD_MANAGER: &str = "devserver-operator";
 /// Namespace the platform is installed into by the chart and by `make up`.
 pub const PLATFORM_NAMESPACE: &str = "devserver-system";
 
+/// Field manager of the one write the gateway makes: waking what a policy suspended.
+pub const GATEWAY_FIELD_MANAGER: &str = "devserver-gateway";
+
 /// Name of the DevServer an object belongs to.
 pub const LABEL_NAME: &str = "devserver.io/name";
 /// UID of the DevServer an object belongs to; names are not identity.
@@ -46,6 +49,11 @@ pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// On a DevServer: UID of the pod that its user wants made anew. A UID and not an instant, so that no clock matters
 /// and a pod is never restarted twice for one wish.
 pub const ANNOTATION_RESTART: &str = "devserver.io/restart-pod";
+
+/// On a DevServer: who set `spec.suspend`, when it was not its owner. The gateway wakes only what is marked so.
+pub const ANNOTATION_SUSPENDED_BY: &str = "devserver.io/suspended-by";
+/// Value of [`ANNOTATION_SUSPENDED_BY`]: a rule of the platform, such as the one for idle environments.
+pub const SUSPENDED_BY_POLICY: &str = "policy";
 
 /// Container that is the developer's machine.
 pub const CONTAINER: &str = "dev";

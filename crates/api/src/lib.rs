@@ -31,7 +31,7 @@ pub use flavor::{
     DevServerFlavor, DevServerFlavorSpec, DevServerFlavorStatus, Isolation, Price, Schedulable,
 };
 pub use password_hash::{PasswordHash, PasswordHashError};
-pub use ssh::{Expose, KeyRef, KeysSource, SshMode, SshSpec};
+pub use ssh::{Collaborator, Expose, KeyRef, KeysSource, SshMode, SshSpec};
 pub use status::{DevServerStatus, Phase, SshStatus};
 pub use user::{DevServerUser, DevServerUserSpec, DevServerUserStatus, PodSecurity, RoleReference};
 pub use workload::{

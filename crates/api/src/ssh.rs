@@ -68,6 +68,26 @@ pub struct SshSpec {
     pub agent_forwarding: Option<bool>,
 }
 
+/// Somebody besides the owner who may reach an environment.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Collaborator {
+    /// Their name, as in the `spec.owner` of their own environments or the `spec.username` of their DevServerUser.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[A-Za-z0-9][-A-Za-z0-9._@]*$")
+    )]
+    pub user: String,
+    /// Public keys by which they may enter this environment, one line each. Absent: those of their DevServerUser and of the
+    /// environments in their own namespace are asked for at the gateway, and sshd needs one in `spec.ssh`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 8192)))]
+    #[x_kube(
+        validation = Rule::new("self.all(k, k.matches('^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh[.]com|sk-ecdsa-sha2-nistp256@openssh[.]com) AAAA[A-Za-z0-9+/]{40,}={0,3}( [ -~]{0,128})?\\\\n?$'))").message("every entry of spec.collaborators[].publicKeys must be one line of an OpenSSH public key file: type, base64, optional comment, no options")
+    )]
+    pub public_keys: Vec<String>,
+}
+
 /// An object with public keys, one per line. Exactly one of the two.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("has(self.secretKeyRef) != has(self.configMapKeyRef)").message("every entry of spec.ssh.authorizedKeysFrom needs exactly one of secretKeyRef and configMapKeyRef"))]

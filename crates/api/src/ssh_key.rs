@@ -1,6 +1,10 @@
 //! One OpenSSH public key: one line, a known algorithm, nothing before it, re-encoded by us before use.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
+use sha2::{Digest, Sha256};
 
 /// Bits below which an RSA key is refused (NIST SP 800-57: 2048 is not enough after 2030).
 pub const RSA_MIN_BITS: usize = 2048;
@@ -100,6 +104,19 @@ impl PublicKey {
         } else {
             format!("{} {blob} {}", self.algorithm, self.comment)
         }
+    }
+
+    /// The key itself in its wire form (RFC 4253 §6.6); fingerprints are hashes of it.
+    pub fn blob(&self) -> &[u8] {
+        &self.blob
+    }
+
+    /// `SHA256:` and base64 without padding, as `ssh-keygen -l` prints it.
+    pub fn fingerprint(&self) -> String {
+        format!(
+            "SHA256:{}",
+            STANDARD_NO_PAD.encode(Sha256::digest(&self.blob))
+        )
     }
 
     /// Whether both are the same key, whatever their comments say.

@@ -47,6 +47,10 @@ pub struct SshStatus {
     /// Public host keys, one line each, for `known_hosts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_keys: Vec<String>,
+    /// Fingerprints of the keys that `spec.ssh.authorizedKeysFrom` adds, as `ssh-keygen -l` prints them. Absent without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), inner(length(max = 64)))]
+    pub authorized_key_fingerprints: Vec<String>,
     /// Port on every node, when exposed so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_port: Option<i32>,

@@ -10,7 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A person who may have environments. Does not manage ssh keys (decision C-KEYS).
+/// A person who may have environments. Their ssh keys are optional here (decision C-KEYS).
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "devserver.io",
@@ -36,6 +36,13 @@ pub struct DevServerUserSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub username: String,
+    /// Public keys of the user, one line each: with them the gateway knows the user, whatever environments there are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 8192)))]
+    #[x_kube(
+        validation = Rule::new("self.all(k, k.matches('^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh[.]com|sk-ecdsa-sha2-nistp256@openssh[.]com) AAAA[A-Za-z0-9+/]{40,}={0,3}( [ -~]{0,128})?\\\\n?$'))").message("every entry of spec.sshPublicKeys must be one line of an OpenSSH public key file: type, base64, optional comment, no options")
+    )]
+    pub ssh_public_keys: Vec<String>,
     /// Teams the user may count environments for; the first is the default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]

@@ -1,6 +1,6 @@
 //! Keys, exposure and greeting.
 
-use devserver_api::{PasswordHash, SshMode, SshSpec, names::ServerName};
+use devserver_api::{Collaborator, PasswordHash, SshMode, SshSpec, names::ServerName};
 
 use super::keys;
 use crate::{
@@ -15,6 +15,7 @@ const PASSWORD_FIELD: &str = "spec.ssh.passwordHashFrom";
 /// `restricted_by` is the flavor that forbids root, if it does.
 pub(super) fn resolve(
     spec: &SshSpec,
+    collaborators: &[Collaborator],
     name: &ServerName,
     restricted_by: Option<&str>,
     references: &References,
@@ -22,7 +23,7 @@ pub(super) fn resolve(
 ) -> Result<Ssh, InvalidAccess> {
     let mode = mode(spec, restricted_by)?;
     let password = password(spec, mode, references, platform)?;
-    let keys = keys::resolve(spec, references)?;
+    let keys = keys::resolve(spec, collaborators, references)?;
     let needs_key = mode != SshMode::Disabled && password.is_none();
     if keys.is_empty() && needs_key && keys::are_known(spec, references) {
         return Err(InvalidAccess::NoKey);
@@ -149,7 +150,7 @@ mod tests {
             ..References::default()
         };
         let name = ServerName::parse("box").unwrap();
-        resolve(spec, &name, None, &references, &Platform::default())
+        resolve(spec, &[], &name, None, &references, &Platform::default())
     }
 
     #[test]
@@ -164,6 +165,42 @@ mod tests {
             .map(devserver_api::ssh_key::PublicKey::line)
             .collect();
         assert_eq!(lines, [KEY, OTHER]);
+    }
+
+    #[test]
+    fn keys_of_collaborators_log_in_and_a_bad_one_is_named() {
+        let spec = SshSpec {
+            public_key: Some(KEY.to_owned()),
+            ..SshSpec::default()
+        };
+        let with = |key: &str| {
+            let others = [Collaborator {
+                user: "bob".to_owned(),
+                public_keys: vec![key.to_owned()],
+            }];
+            let name = ServerName::parse("box").unwrap();
+            let references = References::default();
+            resolve(
+                &spec,
+                &others,
+                &name,
+                None,
+                &references,
+                &Platform::default(),
+            )
+        };
+        let keys = with(OTHER).unwrap().keys;
+        assert_eq!(
+            keys.iter().map(|k| k.line()).collect::<Vec<_>>(),
+            [KEY, OTHER]
+        );
+        let told = with("command=\"id\" ssh-ed25519 AAAA")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.contains("spec.collaborators[0].publicKeys[0]"),
+            "{told}"
+        );
     }
 
     #[test]
@@ -241,6 +278,7 @@ mod tests {
             let references = References::default();
             resolve(
                 &spec,
+                &[],
                 &name,
                 Some("tight"),
                 &references,
@@ -281,13 +319,13 @@ mod tests {
         };
         let name = ServerName::parse("box").unwrap();
         let references = References::default();
-        assert!(resolve(&spec, &name, None, &references, &platform).is_ok());
+        assert!(resolve(&spec, &[], &name, None, &references, &platform).is_ok());
         let sidecar = SshSpec {
             mode: Some(SshMode::Sidecar),
             ..spec
         };
         assert_eq!(
-            resolve(&sidecar, &name, None, &references, &platform),
+            resolve(&sidecar, &[], &name, None, &references, &platform),
             Err(InvalidAccess::PasswordNeedsInContainer)
         );
     }

@@ -1,6 +1,8 @@
 //! The public keys that may log in, from the spec and from the objects it names.
 
-use devserver_api::{KeyRef, KeysSource, SshSpec, group, names, ssh_key::PublicKey};
+use devserver_api::{
+    Collaborator, KeyRef, KeysSource, SshSpec, group, names, ssh_key::PublicKey,
+};
 use kube::core::ObjectMeta;
 
 use crate::{References, invalid::InvalidAccess, references::Found};
@@ -11,6 +13,7 @@ const MAX_KEYS: usize = 1000;
 /// Keys without repetition. What no cluster was asked about, as when rendering, is left out.
 pub(super) fn resolve(
     spec: &SshSpec,
+    collaborators: &[Collaborator],
     references: &References,
 ) -> Result<Vec<PublicKey>, InvalidAccess> {
     let single = spec
@@ -22,7 +25,14 @@ pub(super) fn resolve(
         .iter()
         .enumerate()
         .map(|(index, text)| (format!("spec.ssh.publicKeys[{index}]"), text.as_str()));
-    let mut texts: Vec<(String, &str)> = single.chain(listed).collect();
+    let of_others = collaborators.iter().enumerate().flat_map(|(index, other)| {
+        let keys = other.public_keys.iter().enumerate();
+        keys.map(move |(key, text)| {
+            let field = format!("spec.collaborators[{index}].publicKeys[{key}]");
+            (field, text.as_str())
+        })
+    });
+    let mut texts: Vec<(String, &str)> = single.chain(listed).chain(of_others).collect();
     for (index, source) in spec.authorized_keys_from.iter().enumerate() {
         let field = format!("spec.ssh.authorizedKeysFrom[{index}]");
         let (kind, named) = named(source).ok_or_else(|| InvalidAccess::Reference(field.clone()))?;

@@ -67,7 +67,7 @@ pub fn resolve(
     team::may_use(spec, &flavor, offer, references)?;
     let restricted = offer.isolation == Some(Isolation::Restricted);
     let restricted_by = restricted.then_some(flavor.name.as_str());
-    let ssh = access::resolve(&spec.ssh, &name, restricted_by, references, platform)?;
+    let ssh = access::resolve(&spec.ssh, &spec.collaborators, &name, restricted_by, references, platform)?;
     let image = image::resolve(spec, offer, platform)?;
     time_to_live(server, platform)?;
     let home = storage::home(server, &name, references, platform)?;

@@ -62,7 +62,7 @@ pub fn status(
             .or(before.flavor),
         expiration_time: due::expires_at(server, platform).map(|at| Time(whole_seconds(at))),
         expiration_warning_seconds: expiring.and_then(|e| e.warning),
-        ssh: ssh(seen).or(before.ssh),
+        ssh: ssh(server, outcome, seen).or(before.ssh),
     }
 }
 
@@ -149,11 +149,31 @@ fn ready(stage: &Stage) -> Verdict {
 }
 
 /// `None` until there are host keys: an address without them would be trusted blindly.
-fn ssh(seen: &Observed) -> Option<SshStatus> {
+fn ssh(
+    server: &DevServer,
+    outcome: &Result<Environment, Invalid>,
+    seen: &Observed,
+) -> Option<SshStatus> {
     (!seen.host_keys.is_empty()).then(|| SshStatus {
         user: group::LOGIN_USER.to_owned(),
         host_keys: seen.host_keys.clone(),
+        authorized_key_fingerprints: fingerprints(server, outcome),
         node_port: address::node_port(seen),
         host: address::host(seen),
     })
+}
+
+/// What the gateway, which reads no Secret, has to know of the keys in Secrets and ConfigMaps. With a spec that is not
+/// understood, what was told before stays, as the keys do that sshd has.
+fn fingerprints(server: &DevServer, outcome: &Result<Environment, Invalid>) -> Vec<String> {
+    if server.spec.ssh.authorized_keys_from.is_empty() {
+        return Vec::new();
+    }
+    match outcome {
+        Ok(env) => env.ssh.keys.iter().map(|key| key.fingerprint()).collect(),
+        Err(_) => {
+            let before = server.status.as_ref().and_then(|s| s.ssh.as_ref());
+            before.map_or_else(Vec::new, |ssh| ssh.authorized_key_fingerprints.clone())
+        }
+    }
 }
