@@ -1,0 +1,194 @@
+//! The audit: one JSON object per line, apart from the logs. Who came, what they were let into, how long, how much.
+//!
+//! Lines are written by a thread of their own through a bounded queue: a slow disk slows the gateway down and loses nothing.
+
+use std::{
+    io::Write,
+    net::IpAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::escape::escape;
+
+/// Lines that may wait for the disk.
+const QUEUE: usize = 4096;
+
+/// One line. Absent fields are left out.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Line {
+    /// RFC 3339, in microseconds.
+    time: String,
+    /// `connect`, `auth_failure`, `auth`, `open`, `refuse`, `close`, `command`, `disconnect`.
+    event: &'static str,
+    /// Number of the connection since the gateway started.
+    connection: u64,
+    /// Address of the client; of whom a trusted load balancer named, if one did.
+    source: String,
+    /// Port of the client.
+    source_port: u16,
+    /// ssh user name, as the client wrote it (escaped).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// Fingerprints of the keys shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<String>,
+    /// What was asked for, as the client wrote it (escaped).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    /// Port that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u32>,
+    /// DevServer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
+    /// UID of the DevServer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<String>,
+    /// Address of its pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    /// Bytes from the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_up: Option<u64>,
+    /// Bytes to the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_down: Option<u64>,
+    /// How long it lasted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<f64>,
+    /// Bounded word: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+impl Line {
+    /// Something happened on a connection.
+    pub fn new(event: &'static str, connection: u64, source: IpAddr, source_port: u16) -> Self {
+        Self {
+            event,
+            connection,
+            source: source.to_string(),
+            source_port,
+            ..Self::default()
+        }
+    }
+
+    /// Who they say they are.
+    #[must_use]
+    pub fn user(mut self, user: &str) -> Self {
+        self.user = Some(escape(user));
+        self
+    }
+
+    /// Keys they showed.
+    #[must_use]
+    pub fn keys(mut self, keys: impl IntoIterator<Item = impl ToString>) -> Self {
+        self.keys = keys.into_iter().map(|key| key.to_string()).collect();
+        self
+    }
+
+    /// What they asked for.
+    #[must_use]
+    pub fn target(mut self, target: &str, port: Option<u32>) -> Self {
+        self.target = Some(escape(target));
+        self.port = port;
+        self
+    }
+
+    /// Where it led.
+    #[must_use]
+    pub fn route(mut self, route: &crate::route::Route) -> Self {
+        self.server = Some(route.id.to_string());
+        self.uid = Some(route.uid.clone());
+        self.address = Some(route.address.to_string());
+        self
+    }
+
+    /// How much went through.
+    #[must_use]
+    pub fn bytes(mut self, up: u64, down: u64) -> Self {
+        (self.bytes_up, self.bytes_down) = (Some(up), Some(down));
+        self
+    }
+
+    /// How long it lasted.
+    #[must_use]
+    pub fn lasted(mut self, duration: std::time::Duration) -> Self {
+        // Milliseconds: more would say nothing.
+        self.seconds = Some((duration.as_secs_f64() * 1000.0).round() / 1000.0);
+        self
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reason(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+}
+
+/// Where lines go.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    lines: mpsc::Sender<Line>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Audit {
+    /// Into a file, to which is appended.
+    pub fn to_file(path: &Path) -> std::io::Result<Self> {
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)?;
+        Self::to(file)
+    }
+
+    /// Into anything that can be written to.
+    pub fn to(mut into: impl Write + Send + 'static) -> std::io::Result<Self> {
+        let (lines, mut waiting) = mpsc::channel::<Line>(QUEUE);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&lost);
+        thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || {
+                while let Some(line) = waiting.blocking_recv() {
+                    if let Err(error) = write(&mut into, &line) {
+                        counter.fetch_add(1, Ordering::Relaxed);
+                        tracing::error!(%error, "failed to write a line of the audit");
+                    }
+                }
+            })?;
+        Ok(Self { lines, lost })
+    }
+
+    /// Writes the line; waits while the queue is full.
+    pub async fn tell(&self, mut line: Line) {
+        line.time = Timestamp::now().to_string();
+        if self.lines.send(line).await.is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lines that could not be written.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// In one write, so that lines do not mix with what others write to the same place.
+fn write(into: &mut impl Write, line: &Line) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    into.write_all(&text)?;
+    into.flush()
+}

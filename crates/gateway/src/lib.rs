@@ -1,0 +1,46 @@
+//! The gateway: one ssh port through which people reach their environments, and nothing else.
+//!
+//! A jump host. The client's own ssh speaks with the environment's sshd through a `direct-tcpip` channel, encrypted from end
+//! to end; the gateway sees who, where, how long and how much, never what.
+//!
+//! ```text
+//! watches ─► objects ─► Table ┐                     pure: login, target, access, route, address,
+//!                             ├─► find ─► locate            certificate, penalty, proxy, escape
+//! client ─► listen ─► connection ─► visitor ─► open ─► dial ─► relay
+//! ```
+
+pub mod access;
+pub mod address;
+pub mod algorithms;
+pub mod args;
+pub mod audit;
+pub mod certificate;
+pub mod command;
+pub mod connection;
+pub mod dial;
+pub mod escape;
+pub mod fingerprint;
+pub mod gateway;
+pub mod health;
+pub mod key_files;
+pub mod limits;
+pub mod listen;
+pub mod login;
+pub mod memory;
+pub mod metrics;
+pub mod objects;
+pub mod open;
+pub mod penalty;
+pub mod proxy;
+pub mod relay;
+pub mod route;
+pub mod run;
+pub mod settings;
+pub mod stream;
+pub mod table;
+pub mod target;
+pub mod telemetry;
+pub mod visit;
+pub mod visitor;
+pub mod wake;
+pub mod watch;

@@ -1,0 +1,214 @@
+//! From objects of the cluster to rows of the table. What cannot be read is left out: it opens nothing.
+
+use std::collections::{BTreeMap, HashSet};
+
+use devserver_api::{DevServer, DevServerUser, group};
+use k8s_openapi::api::core::v1 as core;
+use kube::ResourceExt;
+
+use crate::{
+    fingerprint::Fingerprint,
+    table::{Person, Pod, Server},
+    target::ServerId,
+};
+
+/// Ports of a pod by which something is reached.
+const NAMED: [&str; 2] = ["ssh", "http"];
+
+/// Name and namespace of a DevServer.
+pub fn server_id(server: &DevServer) -> Option<ServerId> {
+    Some(ServerId {
+        namespace: server.namespace()?,
+        name: server.metadata.name.clone()?,
+    })
+}
+
+/// The row of a DevServer.
+pub fn server(server: &DevServer) -> Server {
+    let (spec, status) = (&server.spec, server.status.as_ref());
+    let told = status.and_then(|s| s.ssh.as_ref());
+    let of_objects = told
+        .filter(|_| !spec.ssh.authorized_keys_from.is_empty())
+        .into_iter()
+        .flat_map(|ssh| &ssh.authorized_key_fingerprints)
+        .filter_map(|text| Fingerprint::parse(text));
+    let of_spec = keys(spec.ssh.public_key.iter().chain(&spec.ssh.public_keys));
+    let collaborators = spec.collaborators.iter();
+    let marked = server.annotations().get(group::ANNOTATION_SUSPENDED_BY);
+    Server {
+        uid: server.uid().unwrap_or_default(),
+        owner: spec.owner.clone(),
+        collaborators: collaborators
+            .map(|other| (other.user.clone(), keys(&other.public_keys)))
+            .collect(),
+        keys: of_spec.into_iter().chain(of_objects).collect(),
+        suspended: spec.suspend,
+        suspended_by_policy: marked.is_some_and(|by| by == group::SUSPENDED_BY_POLICY),
+        ends: server.metadata.deletion_timestamp.is_some(),
+        phase: status.and_then(|s| s.phase),
+    }
+}
+
+/// The row of a pod, if it is the one pod of a DevServer's StatefulSet: by its labels, its name and its controller.
+pub fn pod(pod: &core::Pod) -> Option<(ServerId, Pod)> {
+    let labels = pod.labels();
+    let name = labels.get(group::LABEL_NAME)?;
+    let owned = pod.owner_references().iter().any(|owner| {
+        owner.controller == Some(true) && owner.kind == "StatefulSet" && owner.name == *name
+    });
+    if !owned || pod.metadata.name.as_deref() != Some(format!("{name}-0").as_str()) {
+        return None;
+    }
+    let (spec, status) = (pod.spec.as_ref()?, pod.status.as_ref());
+    let hosts = status.into_iter().flat_map(|s| {
+        let listed = s.host_ips.iter().flatten().map(|host| &host.ip);
+        s.host_ip.iter().chain(listed)
+    });
+    let ready = status
+        .and_then(|s| s.conditions.as_ref())
+        .is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
+    let id = ServerId {
+        namespace: pod.namespace()?,
+        name: name.clone(),
+    };
+    let row = Pod {
+        server_uid: labels.get(group::LABEL_UID)?.clone(),
+        address: status
+            .and_then(|s| s.pod_ip.as_ref())
+            .and_then(|ip| ip.parse().ok()),
+        host_addresses: hosts.filter_map(|ip| ip.parse().ok()).collect(),
+        host_network: spec.host_network.unwrap_or_default(),
+        ready,
+        ends: pod.metadata.deletion_timestamp.is_some(),
+        ports: ports(spec),
+    };
+    Some((id, row))
+}
+
+/// Sidecars that start before the others are init containers.
+fn ports(spec: &core::PodSpec) -> BTreeMap<String, u16> {
+    let init = spec.init_containers.iter().flatten();
+    init.chain(&spec.containers)
+        .flat_map(|container| container.ports.iter().flatten())
+        .filter_map(|port| {
+            let name = port.name.as_ref().filter(|n| NAMED.contains(&n.as_str()))?;
+            Some((name.clone(), u16::try_from(port.container_port).ok()?))
+        })
+        .collect()
+}
+
+/// The row of a DevServerUser.
+pub fn person(user: &DevServerUser) -> Person {
+    let status = user.status.as_ref();
+    Person {
+        username: user.spec.username.clone(),
+        // Absent where the operator refused the name, such as one that another has.
+        namespace: status
+            .filter(|s| s.phase.as_deref() != Some("Error"))
+            .and_then(|s| s.namespace.clone()),
+        keys: keys(&user.spec.ssh_public_keys),
+    }
+}
+
+fn keys<'a>(lines: impl IntoIterator<Item = &'a String>) -> HashSet<Fingerprint> {
+    let read = |line: &String| Fingerprint::of_line(line).ok();
+    lines.into_iter().filter_map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LINE: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8gD0mS1nGkZ3Y8u3n8oQm4c2p1Ff0J7w0m1G7f9l2R alice";
+
+    fn a_pod(change: serde_json::Value) -> core::Pod {
+        let mut value = json!({
+            "metadata": {
+                "name": "box-0", "namespace": "dev-alice",
+                "labels": {"devserver.io/name": "box", "devserver.io/uid": "u1"},
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "box", "uid": "s1", "controller": true}]
+            },
+            "spec": {"containers": [
+                {"name": "dev", "ports": [{"name": "health", "containerPort": 9022}]},
+                {"name": "ssh", "ports": [{"name": "ssh", "containerPort": 2222}]}
+            ]},
+            "status": {
+                "podIP": "10.244.0.7", "hostIP": "192.0.2.10", "hostIPs": [{"ip": "192.0.2.10"}],
+                "conditions": [{"type": "Ready", "status": "True"}]
+            }
+        });
+        merge(&mut value, change);
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn merge(into: &mut serde_json::Value, change: serde_json::Value) {
+        match (into, change) {
+            (serde_json::Value::Object(into), serde_json::Value::Object(change)) => {
+                for (key, value) in change {
+                    merge(into.entry(key).or_insert(serde_json::Value::Null), value);
+                }
+            }
+            (into, change) => *into = change,
+        }
+    }
+
+    #[test]
+    fn the_pod_of_a_server_is_read() {
+        let (id, row) = pod(&a_pod(json!({}))).unwrap();
+        assert_eq!(id.to_string(), "box.dev-alice");
+        assert_eq!(row.server_uid, "u1");
+        assert_eq!(row.ports, BTreeMap::from([("ssh".to_owned(), 2222)]));
+        assert!(row.ready && !row.ends && !row.host_network);
+        assert_eq!(row.address, Some("10.244.0.7".parse().unwrap()));
+    }
+
+    #[test]
+    fn c6_a_pod_that_only_has_the_labels_is_not_one() {
+        for change in [
+            json!({"metadata": {"name": "box-1"}}),
+            json!({"metadata": {"name": "evil"}}),
+            json!({"metadata": {"ownerReferences": []}}),
+            json!({"metadata": {"labels": {"devserver.io/uid": null}}}),
+            json!({"metadata": {"labels": {"devserver.io/name": "other"}}}),
+        ] {
+            let mut labels = a_pod(json!({}));
+            let changed = serde_json::to_value(&labels).map(|mut value| {
+                merge(&mut value, change.clone());
+                if let Some(map) = value["metadata"]["labels"].as_object_mut() {
+                    map.retain(|_, v| !v.is_null());
+                }
+                value
+            });
+            labels = serde_json::from_value(changed.unwrap()).unwrap();
+            assert_eq!(pod(&labels), None, "{change}");
+        }
+    }
+
+    #[test]
+    fn keys_are_those_of_the_spec_and_those_the_operator_tells() {
+        let told = Fingerprint::of_blob(b"from a Secret");
+        let read = |from: serde_json::Value| -> Server {
+            let object = json!({
+                "apiVersion": "devserver.io/v1", "kind": "DevServer",
+                "metadata": {"name": "box", "namespace": "dev-alice", "uid": "u1",
+                             "annotations": {"devserver.io/suspended-by": "policy"}},
+                "spec": {"owner": "alice", "suspend": true,
+                         "ssh": {"publicKey": LINE, "publicKeys": ["garbage"], "authorizedKeysFrom": from},
+                         "collaborators": [{"user": "bob", "publicKeys": [LINE]}]},
+                "status": {"phase": "Suspended",
+                           "ssh": {"user": "dev", "authorizedKeyFingerprints": [told.to_string(), "garbage"]}}
+            });
+            server(&serde_json::from_value(object).unwrap())
+        };
+        let key = Fingerprint::of_line(LINE).unwrap();
+        let row = read(json!([{"secretKeyRef": {"name": "team", "key": "keys"}}]));
+        assert_eq!(row.keys, HashSet::from([key, told]));
+        assert_eq!(row.collaborators["bob"], HashSet::from([key]));
+        assert!(row.suspended && row.suspended_by_policy);
+        // Told of objects that the spec no longer names: taken back at once.
+        assert_eq!(read(json!([])).keys, HashSet::from([key]));
+    }
+}

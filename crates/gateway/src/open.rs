@@ -1,0 +1,241 @@
+//! One channel to an environment: from what a client asked for to the bytes that went through.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use russh::{Channel, ChannelOpenFailure, server::ChannelOpenHandle, server::Msg};
+use tokio::{
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{timeout, timeout_at},
+};
+
+use crate::{
+    access::{Grant, Role},
+    dial::prepare_pod,
+    gateway::Gateway,
+    relay::relay,
+    route::{self, Refusal, Route},
+    target::{ServerId, Target},
+    visit::Visit,
+    wake::{self, Intent},
+};
+
+/// What a client asked for, as it was written.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u32,
+}
+
+/// Why a channel was not opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unopened {
+    /// The answer is no.
+    Refused(Refusal),
+    /// The pod does not answer.
+    Silent(ServerId),
+    /// The pod says no.
+    Unreachable(ServerId),
+}
+
+impl Unopened {
+    /// Bounded word for metrics and the audit.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::Silent(_) => "timeout",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+}
+
+/// What the client is told.
+impl fmt::Display for Unopened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Silent(id) => write!(
+                f,
+                "{id} does not answer; its node may be gone, `devctl describe {}` says more",
+                id.name
+            ),
+            Self::Unreachable(id) => {
+                write!(
+                    f,
+                    "{id} takes no connection just now; it may be restarting, try again"
+                )
+            }
+        }
+    }
+}
+
+/// Opens the channel and carries its bytes. In a task of its own: whatever is slow here must not hold up the connection.
+pub async fn open(
+    visit: Arc<Visit>,
+    wish: Wish,
+    channel: Channel<Msg>,
+    reply: ChannelOpenHandle,
+    permit: OwnedSemaphorePermit,
+) {
+    let asked = Instant::now();
+    let found = tokio::select! {
+        found = reach(&visit, &wish) => found,
+        () = visit.gone.cancelled() => return,
+    };
+    let metrics = &visit.gateway.metrics;
+    let line = |event| {
+        let user = visit.grant().map(|grant| grant.user).unwrap_or_default();
+        visit
+            .line(event)
+            .user(&user)
+            .target(&wish.host, Some(wish.port))
+    };
+    let (route, pod) = match found {
+        Ok(found) => found,
+        Err(unopened) => {
+            metrics.asked(unopened.reason());
+            visit.tell(line("refuse").reason(unopened.reason())).await;
+            reply.reject(refusal(&unopened)).await;
+            return;
+        }
+    };
+    metrics.asked("opened");
+    metrics.open_channels.inc();
+    visit
+        .tell(line("open").route(&route).lasted(asked.elapsed()))
+        .await;
+    reply.accept().await;
+    let carried = relay(channel, pod, &visit.gone).await;
+    // Counted until here, so that the next one can be opened only when this one has ended.
+    drop(permit);
+    metrics.open_channels.dec();
+    metrics.carried(carried.up, carried.down);
+    let line = line("close").route(&route).bytes(carried.up, carried.down);
+    visit
+        .tell(line.lasted(carried.lasted).reason(carried.reason))
+        .await;
+}
+
+fn refusal(unopened: &Unopened) -> ChannelOpenFailure {
+    let code = match unopened {
+        Unopened::Refused(Refusal::NotFound | Refusal::Ambiguous(_) | Refusal::Port(_)) => 1,
+        _ => 2,
+    };
+    ChannelOpenFailure::Other {
+        code,
+        reason: unopened.to_string(),
+    }
+}
+
+/// The pod, within the time a client may be kept waiting.
+async fn reach(visit: &Visit, wish: &Wish) -> Result<(Route, TcpStream), Unopened> {
+    let gateway = &visit.gateway;
+    let limit = tokio::time::Instant::now() + gateway.settings.open_timeout;
+    let grant = visit.grant().ok_or(Unopened::Refused(Refusal::NotFound))?;
+    let route = way(gateway, &grant, wish, limit)
+        .await
+        .map_err(Unopened::Refused)?;
+    let started = Instant::now();
+    let left = limit.saturating_duration_since(tokio::time::Instant::now());
+    let patience = gateway
+        .settings
+        .dial_timeout
+        .min(left)
+        .max(Duration::from_millis(500));
+    let pod = timeout(patience, gateway.edges.dial.dial(route.address))
+        .await
+        .map_err(|_| Unopened::Silent(route.id.clone()))?
+        .and_then(|pod| prepare_pod(&pod).map(|()| pod))
+        .map_err(|_| Unopened::Unreachable(route.id.clone()))?;
+    gateway.metrics.dialled(started.elapsed());
+    Ok((route, pod))
+}
+
+/// The way to the pod; waits for one that starts, and starts one that may be started so.
+async fn way(
+    gateway: &Gateway,
+    grant: &Grant,
+    wish: &Wish,
+    limit: tokio::time::Instant,
+) -> Result<Route, Refusal> {
+    let target = Target::parse(&wish.host).ok_or(Refusal::NotFound)?;
+    let mut changes = gateway.changes();
+    let mut woken = false;
+    loop {
+        changes.mark_unchanged();
+        let (role, refusal) = match look(gateway, grant, &target, wish.port) {
+            Ok(route) => return Ok(route),
+            Err(told) => told,
+        };
+        match (&refusal, role) {
+            (Refusal::Suspended { by_policy, .. }, _) if woken && *by_policy => {}
+            (Refusal::Suspended { id, by_policy }, Some(role)) => {
+                start(gateway, id, role, *by_policy, Intent::Connection)
+                    .await
+                    .map_err(|_| refusal.clone())?;
+                woken = true;
+                continue;
+            }
+            (Refusal::Starting(_), _) => {}
+            _ => return Err(refusal),
+        }
+        if timeout_at(limit - DIAL_RESERVE, changes.changed())
+            .await
+            .is_err()
+        {
+            return Err(refusal);
+        }
+    }
+}
+
+/// Kept of the time to answer for reaching the pod, after a start was waited for.
+const DIAL_RESERVE: Duration = Duration::from_secs(1);
+
+fn look(
+    gateway: &Gateway,
+    grant: &Grant,
+    target: &Target,
+    port: u32,
+) -> Result<Route, (Option<Role>, Refusal)> {
+    let networks = &gateway.settings.pod_networks;
+    gateway.ask(|table| {
+        let (id, role) = route::find(table, grant, target).map_err(|no| (None, no))?;
+        route::locate(table, &id, port, networks).map_err(|no| (Some(role), no))
+    })
+}
+
+/// Starts what is suspended, if that is allowed; the word says what became of it.
+pub async fn start(
+    gateway: &Gateway,
+    id: &ServerId,
+    role: Role,
+    by_policy: bool,
+    intent: Intent,
+) -> Result<(), String> {
+    let Some(wake) = &gateway.edges.wake else {
+        return Err("starting environments from here is switched off".to_owned());
+    };
+    if !wake::is_allowed(gateway.settings.wake, intent, role, by_policy) {
+        return Err("only its owner may start it".to_owned());
+    }
+    let uid = gateway.ask(|table| table.server(id).map(|server| server.uid.clone()));
+    let uid = uid.ok_or_else(|| "it is gone".to_owned())?;
+    let only_by_policy = intent == Intent::Connection || role != Role::Owner;
+    match wake.wake(id, &uid, only_by_policy).await {
+        Ok(()) => {
+            gateway.metrics.woke("woken");
+            Ok(())
+        }
+        Err(error) => {
+            gateway.metrics.woke("failed");
+            tracing::warn!(server = %id, error = %error, "failed to wake");
+            Err(error.to_string())
+        }
+    }
+}

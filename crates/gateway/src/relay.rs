@@ -1,0 +1,145 @@
+//! Bytes between a channel and a pod, without a copy of our own and without a buffer while nothing moves.
+//!
+//! Only ways with back pressure are used: reading a message at a time from the channel, and sending within its window.
+
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, server::Msg};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Most bytes that are read at once.
+const CHUNK: usize = 64 * 1024;
+/// How long a client may be silent after the pod has said its last.
+const LINGER: Duration = Duration::from_secs(30);
+/// How long the pod's last words are waited for when it takes none any more.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What went through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Bytes from the client.
+    pub up: u64,
+    /// Bytes to the client.
+    pub down: u64,
+    /// How it ended: `client`, `pod`, `pod_error`, `disconnect`.
+    pub reason: &'static str,
+    /// How long it lasted.
+    pub lasted: Duration,
+}
+
+/// Carries bytes until both sides are done, one of them is gone, or the connection is.
+pub async fn relay(channel: Channel<Msg>, pod: TcpStream, gone: &CancellationToken) -> Carried {
+    let started = Instant::now();
+    let (counted_up, counted_down) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (from_client, to_client) = channel.split();
+    let (from_pod, to_pod) = pod.into_split();
+    let reason = {
+        let up = up(from_client, to_pod, &counted_up);
+        let down = down(from_pod, &to_client, &counted_down);
+        tokio::pin!(up, down);
+        tokio::select! {
+            () = gone.cancelled() => "disconnect",
+            ended = &mut up => if ended.is_ok() {
+                "client"
+            } else {
+                // The pod takes nothing any more, but what it said before is still worth having.
+                let _ = timeout(LAST_WORDS, &mut down).await;
+                "pod_error"
+            },
+            ended = &mut down => {
+                finish(&mut up, &counted_up, gone).await;
+                if ended.is_ok() { "pod" } else { "pod_error" }
+            }
+        }
+    };
+    // Fails only when the connection is gone, and the channel with it.
+    let _ = to_client.close().await;
+    Carried {
+        up: counted_up.load(Relaxed),
+        down: counted_down.load(Relaxed),
+        reason,
+        lasted: started.elapsed(),
+    }
+}
+
+/// After the pod's end of file: a client may go on for as long as it says something.
+async fn finish(
+    up: &mut (impl Future<Output = io::Result<()>> + Unpin),
+    counted: &AtomicU64,
+    gone: &CancellationToken,
+) {
+    loop {
+        let before = counted.load(Relaxed);
+        tokio::select! {
+            () = gone.cancelled() => return,
+            ended = timeout(LINGER, &mut *up) => match ended {
+                Ok(_) => return,
+                Err(_) if counted.load(Relaxed) == before => return,
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Ends when the client has closed the channel.
+async fn up(
+    mut from: ChannelReadHalf,
+    mut to: OwnedWriteHalf,
+    counted: &AtomicU64,
+) -> io::Result<()> {
+    loop {
+        match from.wait().await {
+            Some(ChannelMsg::Data { data }) => {
+                to.write_all(&data).await?;
+                counted.fetch_add(data.len() as u64, Relaxed);
+            }
+            Some(ChannelMsg::Eof) => to.shutdown().await?,
+            Some(ChannelMsg::Close) | None => return Ok(()),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Ends when the pod has said its last; tells the client so.
+async fn down(
+    from: OwnedReadHalf,
+    to: &ChannelWriteHalf<Msg>,
+    counted: &AtomicU64,
+) -> io::Result<()> {
+    let mut buffer = BytesMut::new();
+    loop {
+        if buffer.capacity() < CHUNK / 2 {
+            buffer.reserve(CHUNK);
+        }
+        match from.try_read_buf(&mut buffer) {
+            Ok(0) => {
+                let _ = to.eof().await;
+                return Ok(());
+            }
+            Ok(count) => {
+                let sent = to.data_bytes(buffer.split().freeze()).await;
+                sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+                counted.fetch_add(count as u64, Relaxed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Thousands of sessions are idle at any time, and none of them needs a buffer.
+                buffer = BytesMut::new();
+                from.readable().await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

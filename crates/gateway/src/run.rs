@@ -1,0 +1,131 @@
+//! The process: everything started, joined and ended.
+
+use std::{
+    io::stdout,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use kube::Client;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::Options,
+    audit::Audit,
+    connection::protocol,
+    dial::PodNetwork,
+    gateway::{Edges, Gateway},
+    health::{self, Pages},
+    key_files::{self, Paths, Trusted},
+    listen, memory,
+    settings::Settings,
+    wake::{Cluster, Wake},
+    watch,
+};
+
+/// How often files with keys are looked at; the kubelet brings a changed Secret within a minute.
+const LOOK_AT_FILES: Duration = Duration::from_secs(10);
+
+/// Serves until SIGTERM, then drains.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let host_keys = key_files::host_keys(&options.keys.host_keys)?;
+    let paths = Paths {
+        authorized_keys: options.keys.authorized_keys_file.clone(),
+        authorities: options.keys.trusted_user_ca_keys.clone(),
+        revoked: options.keys.revoked_keys.clone(),
+    };
+    let trusted = Trusted::read(&paths)?;
+    let client = Client::try_default()
+        .await
+        .context("failed to find the cluster")?;
+    let mut settings = Settings::from(&options);
+    settings.max_memory = settings.max_memory.or_else(memory::default_bound);
+    let protocol = Arc::new(protocol(&settings, host_keys));
+    let wake: Option<Arc<dyn Wake>> = settings
+        .wake
+        .then(|| Arc::new(Cluster(client.clone())) as Arc<dyn Wake>);
+    let audit = match &options.audit_file {
+        Some(path) => {
+            Audit::to_file(path).with_context(|| format!("failed to open {}", path.display()))
+        }
+        None => Audit::to(stdout()).context("failed to start the audit"),
+    }?;
+    let dial = Arc::new(PodNetwork);
+    let gateway = Gateway::new(settings, trusted, Edges { dial, wake, audit });
+    let listener = listen::bind(options.ssh)
+        .with_context(|| format!("failed to listen on {}", options.ssh))?;
+    tracing::info!(address = %listener.local_addr()?, "serves ssh");
+    let pages = Pages {
+        ready: Arc::clone(&gateway.ready),
+        metrics: Arc::clone(&gateway.metrics),
+    };
+    let ends = on_signal()?;
+    let namespace = options.watch_namespace.clone();
+    let accepting = async {
+        listen::accept(Arc::clone(&gateway), protocol, listener).await;
+        // Closed, not broken: what is open goes on until it is drained.
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = health::serve(options.listen, pages) => served,
+        () = watch::follow(Arc::clone(&gateway), client, namespace) => {
+            anyhow::bail!("the watches ended")
+        }
+        () = memory::watch(Arc::clone(&gateway)) => Ok(()),
+        () = look_at_files(&gateway, &paths) => Ok(()),
+        () = accepting => Ok(()),
+        () = listen::drain(&gateway, ends) => {
+            gateway.ready.store(false, Ordering::Relaxed);
+            tracing::info!("ended");
+            Ok(())
+        }
+    }
+}
+
+fn on_signal() -> anyhow::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let told = CancellationToken::new();
+    let tell = told.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tell.cancel();
+    });
+    Ok(told)
+}
+
+/// Reads files with keys again. A mistake in one changes nothing, and is told once for each change.
+async fn look_at_files(gateway: &Gateway, paths: &Paths) {
+    let mut tick = interval(LOOK_AT_FILES);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told = None;
+    loop {
+        tick.tick().await;
+        match Trusted::read(paths) {
+            Ok(trusted) => {
+                told = None;
+                if *gateway.trusted() != trusted {
+                    tracing::info!("files with keys have changed");
+                    gateway.trust(trusted);
+                }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                if told.as_ref() != Some(&text) {
+                    tracing::error!(error = text, "files with keys stay as they were");
+                    told = Some(text);
+                }
+            }
+        }
+    }
+}
