@@ -214,6 +214,13 @@ mod tests {
             });
             assert_eq!(told, Err(Invalid::Option), "{option}");
         }
+    }
+
+    #[test]
+    fn a_certificate_that_may_not_forward_leads_nowhere() {
+        let ca = new_key();
+        let trusted = [ca.public_key().key_data().clone()];
+        let from = "203.0.113.9".parse().unwrap();
         let without = {
             let user = new_key();
             let rng = &mut russh::keys::key::safe_rng();
