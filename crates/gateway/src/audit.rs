@@ -15,7 +15,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::escape::escape;
 
@@ -136,10 +136,17 @@ impl Line {
     }
 }
 
+/// What waits for the disk.
+enum Entry {
+    Line(Box<Line>),
+    /// Answered when all before it are written.
+    Flush(oneshot::Sender<()>),
+}
+
 /// Where lines go.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    lines: mpsc::Sender<Line>,
+    queue: mpsc::Sender<Entry>,
     lost: Arc<AtomicU64>,
 }
 
@@ -155,27 +162,44 @@ impl Audit {
 
     /// Into anything that can be written to.
     pub fn to(mut into: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let (lines, mut waiting) = mpsc::channel::<Line>(QUEUE);
+        let (queue, mut waiting) = mpsc::channel::<Entry>(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&lost);
         thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || {
-                while let Some(line) = waiting.blocking_recv() {
+                while let Some(entry) = waiting.blocking_recv() {
+                    let line = match entry {
+                        Entry::Line(line) => line,
+                        Entry::Flush(done) => {
+                            // Fails only when nobody waits any more.
+                            let _ = done.send(());
+                            continue;
+                        }
+                    };
                     if let Err(error) = write(&mut into, &line) {
                         counter.fetch_add(1, Ordering::Relaxed);
                         tracing::error!(%error, "failed to write a line of the audit");
                     }
                 }
             })?;
-        Ok(Self { lines, lost })
+        Ok(Self { queue, lost })
     }
 
     /// Writes the line; waits while the queue is full.
     pub async fn tell(&self, mut line: Line) {
         line.time = Timestamp::now().to_string();
-        if self.lines.send(line).await.is_err() {
+        let entry = Entry::Line(Box::new(line));
+        if self.queue.send(entry).await.is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until all lines told so far are written.
+    pub async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.queue.send(Entry::Flush(done)).await.is_ok() {
+            let _ = written.await;
         }
     }
 

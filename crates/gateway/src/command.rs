@@ -81,19 +81,11 @@ pub async fn wake(
             "not_running"
         }))
         .await;
-    match ended {
-        Ok(id) => terminal.say(&format!("{id} runs")).await,
-        Err(why) => terminal.say(&why).await,
-    }
-    terminal.end(u32::from(ended_badly(&visit, &target))).await;
+    let status = u32::from(ended.is_err());
+    let last = ended.map_or_else(|why| why, |id| format!("{id} runs"));
+    terminal.say(&last).await;
+    terminal.end(status).await;
     drop(permit);
-}
-
-/// Asked of the table and not remembered, so that the status told is the one at the end.
-fn ended_badly(visit: &Visit, target: &Target) -> bool {
-    visit
-        .grant()
-        .is_none_or(|grant| !matches!(state(visit, &grant, target), State::Runs(_)))
 }
 
 /// What is to be known of an environment for somebody who waits for it.

@@ -32,8 +32,6 @@ use crate::{
 const HEADER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a session that was told to end may take to do so.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Over how much of the time to drain the ends of sessions are spread, so that not all clients come back at once.
-const SPREAD: u32 = 20;
 /// What clients are told when the gateway ends.
 const RESTARTS: &str = "the gateway is being restarted; connect again";
 
@@ -140,6 +138,8 @@ enum Ended {
     Silent,
     /// Did not log in in time.
     TooSlow,
+    /// The user has too many connections.
+    TooMany,
     /// The gateway ends.
     Drained,
 }
@@ -152,6 +152,7 @@ impl Ended {
             Self::Lost => "lost",
             Self::Silent => "keepalive",
             Self::TooSlow => "login_grace",
+            Self::TooMany => "too_many",
             Self::Drained => "drained",
         }
     }
@@ -198,6 +199,11 @@ async fn attend(
                     return Ended::TooSlow;
                 }
             }
+            // russh would wait for the client to close, for ever.
+            () = visit.leaves.cancelled() => {
+                let _ = timeout(FAREWELL, &mut session).await;
+                return Ended::TooMany;
+            }
             () = gateway.ending.cancelled() => {
                 if visit.is_known() {
                     say_farewell(gateway, session).await;
@@ -210,8 +216,7 @@ async fn attend(
 
 /// Tells the client why and gives it a moment to close.
 async fn say_farewell(gateway: &Gateway, mut session: RunningSession<Visitor>) {
-    let spread = gateway.settings.drain_timeout / SPREAD;
-    let moment = spread.mul_f64(rand::random::<f64>());
+    let moment = gateway.settings.spread().mul_f64(rand::random::<f64>());
     if timeout(moment, &mut session).await.is_ok() {
         return;
     }

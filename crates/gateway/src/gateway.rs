@@ -47,6 +47,8 @@ pub struct Gateway {
     pub edges: Edges,
     /// Whether new connections should come here.
     pub ready: Arc<AtomicBool>,
+    /// Cancelled when the table holds all there is, for the first time.
+    pub filled: CancellationToken,
     /// Cancelled when no new connection is taken any more.
     pub closing: CancellationToken,
     /// Cancelled when open sessions have to end.
@@ -76,6 +78,7 @@ impl Gateway {
             metrics: Arc::new(Metrics::new()),
             edges,
             ready: Arc::default(),
+            filled: CancellationToken::new(),
             closing: CancellationToken::new(),
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),

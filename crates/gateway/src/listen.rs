@@ -69,10 +69,9 @@ pub async fn drain(gateway: &Gateway, told: CancellationToken) {
     sleep(settings.drain_delay).await;
     gateway.closing.cancel();
     gateway.tasks.close();
-    if timeout(settings.drain_timeout, gateway.tasks.wait())
-        .await
-        .is_ok()
-    {
+    let spread = settings.spread();
+    let patience = settings.drain_timeout.saturating_sub(spread);
+    if timeout(patience, gateway.tasks.wait()).await.is_ok() {
         return;
     }
     tracing::info!(
@@ -80,6 +79,5 @@ pub async fn drain(gateway: &Gateway, told: CancellationToken) {
         "ends open sessions"
     );
     gateway.ending.cancel();
-    let spread = settings.drain_timeout / 20;
     let _ = timeout(spread + LAST, gateway.tasks.wait()).await;
 }

@@ -118,7 +118,7 @@ pub async fn open(
     metrics.carried(carried.up, carried.down);
     let line = line("close").route(&route).bytes(carried.up, carried.down);
     visit
-        .tell(line.lasted(carried.lasted).reason(carried.reason))
+        .tell(line.lasted(carried.lasted).reason(carried.end.reason()))
         .await;
 }
 

@@ -34,10 +34,35 @@ pub struct Carried {
     pub up: u64,
     /// Bytes to the client.
     pub down: u64,
-    /// How it ended: `client`, `pod`, `pod_error`, `disconnect`.
-    pub reason: &'static str,
+    /// How it ended.
+    pub end: End,
     /// How long it lasted.
     pub lasted: Duration,
+}
+
+/// Who ended a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client closed it.
+    Client,
+    /// The pod did.
+    Pod,
+    /// The way to the pod broke.
+    Broken,
+    /// The client's connection is over.
+    Gone,
+}
+
+impl End {
+    /// Bounded word for the audit.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Pod => "pod",
+            Self::Broken => "pod_error",
+            Self::Gone => "disconnect",
+        }
+    }
 }
 
 /// Carries bytes until both sides are done, one of them is gone, or the connection is.
@@ -46,22 +71,22 @@ pub async fn relay(channel: Channel<Msg>, pod: TcpStream, gone: &CancellationTok
     let (counted_up, counted_down) = (AtomicU64::new(0), AtomicU64::new(0));
     let (from_client, to_client) = channel.split();
     let (from_pod, to_pod) = pod.into_split();
-    let reason = {
+    let end = {
         let up = up(from_client, to_pod, &counted_up);
         let down = down(from_pod, &to_client, &counted_down);
         tokio::pin!(up, down);
         tokio::select! {
-            () = gone.cancelled() => "disconnect",
-            ended = &mut up => if ended.is_ok() {
-                "client"
-            } else {
-                // The pod takes nothing any more, but what it said before is still worth having.
-                let _ = timeout(LAST_WORDS, &mut down).await;
-                "pod_error"
-            },
-            ended = &mut down => {
+            () = gone.cancelled() => End::Gone,
+            end = &mut up => {
+                if end == End::Broken {
+                    // The pod takes nothing any more, but what it said before is still worth having.
+                    let _ = timeout(LAST_WORDS, &mut down).await;
+                }
+                end
+            }
+            end = &mut down => {
                 finish(&mut up, &counted_up, gone).await;
-                if ended.is_ok() { "pod" } else { "pod_error" }
+                end
             }
         }
     };
@@ -70,14 +95,14 @@ pub async fn relay(channel: Channel<Msg>, pod: TcpStream, gone: &CancellationTok
     Carried {
         up: counted_up.load(Relaxed),
         down: counted_down.load(Relaxed),
-        reason,
+        end,
         lasted: started.elapsed(),
     }
 }
 
 /// After the pod's end of file: a client may go on for as long as it says something.
 async fn finish(
-    up: &mut (impl Future<Output = io::Result<()>> + Unpin),
+    up: &mut (impl Future<Output = End> + Unpin),
     counted: &AtomicU64,
     gone: &CancellationToken,
 ) {
@@ -95,30 +120,27 @@ async fn finish(
 }
 
 /// Ends when the client has closed the channel.
-async fn up(
-    mut from: ChannelReadHalf,
-    mut to: OwnedWriteHalf,
-    counted: &AtomicU64,
-) -> io::Result<()> {
+async fn up(mut from: ChannelReadHalf, mut to: OwnedWriteHalf, counted: &AtomicU64) -> End {
     loop {
-        match from.wait().await {
+        let written = match from.wait().await {
             Some(ChannelMsg::Data { data }) => {
-                to.write_all(&data).await?;
+                let written = to.write_all(&data).await;
                 counted.fetch_add(data.len() as u64, Relaxed);
+                written
             }
-            Some(ChannelMsg::Eof) => to.shutdown().await?,
-            Some(ChannelMsg::Close) | None => return Ok(()),
-            Some(_) => {}
+            Some(ChannelMsg::Eof) => to.shutdown().await,
+            Some(ChannelMsg::Close) => return End::Client,
+            Some(_) => Ok(()),
+            None => return End::Gone,
+        };
+        if written.is_err() {
+            return End::Broken;
         }
     }
 }
 
 /// Ends when the pod has said its last; tells the client so.
-async fn down(
-    from: OwnedReadHalf,
-    to: &ChannelWriteHalf<Msg>,
-    counted: &AtomicU64,
-) -> io::Result<()> {
+async fn down(from: OwnedReadHalf, to: &ChannelWriteHalf<Msg>, counted: &AtomicU64) -> End {
     let mut buffer = BytesMut::new();
     loop {
         if buffer.capacity() < CHUNK / 2 {
@@ -127,19 +149,22 @@ async fn down(
         match from.try_read_buf(&mut buffer) {
             Ok(0) => {
                 let _ = to.eof().await;
-                return Ok(());
+                return End::Pod;
             }
             Ok(count) => {
-                let sent = to.data_bytes(buffer.split().freeze()).await;
-                sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+                if to.data_bytes(buffer.split().freeze()).await.is_err() {
+                    return End::Gone;
+                }
                 counted.fetch_add(count as u64, Relaxed);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 // Thousands of sessions are idle at any time, and none of them needs a buffer.
                 buffer = BytesMut::new();
-                from.readable().await?;
+                if from.readable().await.is_err() {
+                    return End::Broken;
+                }
             }
-            Err(error) => return Err(error),
+            Err(_) => return End::Broken,
         }
     }
 }

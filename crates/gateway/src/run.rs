@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use kube::Client;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,8 @@ use crate::{
     watch,
 };
 
+/// How long the last lines of the audit may take.
+const LAST_LINES: Duration = Duration::from_secs(5);
 /// How often files with keys are looked at; the kubelet brings a changed Secret within a minute.
 const LOOK_AT_FILES: Duration = Duration::from_secs(10);
 
@@ -67,6 +69,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let ends = on_signal()?;
     let namespace = options.watch_namespace.clone();
     let accepting = async {
+        // Before that, everybody would be a stranger.
+        gateway.filled.cancelled().await;
         listen::accept(Arc::clone(&gateway), protocol, listener).await;
         // Closed, not broken: what is open goes on until it is drained.
         std::future::pending::<()>().await;
@@ -84,7 +88,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             tracing::info!("ended");
             Ok(())
         }
-    }
+    }?;
+    timeout(LAST_LINES, gateway.edges.audit.flush())
+        .await
+        .context("failed to write the last lines of the audit")
 }
 
 fn on_signal() -> anyhow::Result<CancellationToken> {

@@ -78,6 +78,18 @@ impl Default for Settings {
     }
 }
 
+/// Part of the time to drain over which the ends of sessions are spread, so that not all clients come back at once.
+const SPREAD: u32 = 20;
+/// Most time they are spread over.
+const LONGEST_SPREAD: Duration = Duration::from_secs(60);
+
+impl Settings {
+    /// Time at the end of the time to drain over which the ends of sessions are spread.
+    pub fn spread(&self) -> Duration {
+        (self.drain_timeout / SPREAD).min(LONGEST_SPREAD)
+    }
+}
+
 impl From<&Options> for Settings {
     fn from(options: &Options) -> Self {
         let bounds = &options.bounds;

@@ -8,7 +8,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{access::Grant, audit::Line, fingerprint::Fingerprint, gateway::Gateway};
+use crate::{access::Grant, audit::Line, escape, fingerprint::Fingerprint, gateway::Gateway};
 
 /// Keys of one connection that are told in the audit, if it never gets in.
 const TOLD: usize = 16;
@@ -36,6 +36,8 @@ pub struct Visit {
     pub since: Instant,
     /// Cancelled when the connection is over: whatever works for it stops.
     pub gone: CancellationToken,
+    /// Cancelled when the client was told to go and may not stay.
+    pub leaves: CancellationToken,
     grant: Mutex<Option<Grant>>,
     tries: Mutex<Option<Tries>>,
 }
@@ -49,6 +51,7 @@ impl Visit {
             client,
             since: Instant::now(),
             gone: CancellationToken::new(),
+            leaves: CancellationToken::new(),
             grant: Mutex::default(),
             tries: Mutex::default(),
         })
@@ -89,7 +92,7 @@ impl Visit {
     pub fn tried(&self, user: &str, key: Option<Fingerprint>, reason: &'static str) {
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         let tries = tries.get_or_insert_default();
-        user.clone_into(&mut tries.user);
+        tries.user = user.chars().take(escape::LONGEST).collect();
         tries.reason = reason;
         if let Some(key) = key.filter(|key| tries.keys.len() < TOLD && !tries.keys.contains(key)) {
             tries.keys.push(key);

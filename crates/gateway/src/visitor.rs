@@ -185,6 +185,7 @@ impl Handler for Visitor {
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
         if self.user.is_none() {
             session.disconnect(Disconnect::TooManyConnections, TOO_MANY_CONNECTIONS, "en")?;
+            self.visit.leaves.cancel();
         }
         Ok(())
     }

@@ -144,6 +144,7 @@ async fn feed<K, I>(
                 {
                     tracing::info!("the table is filled");
                     gateway.ready.store(true, Ordering::Relaxed);
+                    gateway.filled.cancel();
                 }
             }
             Ok(Event::Apply(object)) => put(&gateway, &feed, &object),

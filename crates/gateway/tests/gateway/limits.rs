@@ -185,7 +185,7 @@ async fn e6_nobody_new_is_let_in_when_memory_is_low() {
 }
 
 /// A way to the gateway that can be made to lose everything, as when a laptop is closed.
-async fn lossy_way(rig: &Rig) -> (TcpStream, CancellationToken) {
+pub async fn lossy_way(rig: &Rig) -> (TcpStream, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = listener.local_addr().unwrap();
     let (to, lost) = (rig.address, CancellationToken::new());

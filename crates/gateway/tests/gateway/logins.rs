@@ -170,30 +170,43 @@ async fn e6_after_some_keys_in_vain_the_connection_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f6_an_unknown_user_takes_as_long_as_a_wrong_key() {
-    let rig = Rig::with(|parts| parts.settings.max_auth_tries = 100);
+    let rig = Rig::with(|parts| parts.settings.max_auth_tries = 1_000);
     let stranger = new_key();
     let (mut unknown, mut known) = (Client::connect(&rig).await, Client::connect(&rig).await);
-    let (mut of_unknown, mut of_known) = (Vec::new(), Vec::new());
-    for _ in 0..60 {
-        for (client, user, times) in [
-            (&mut unknown, "nobody", &mut of_unknown),
-            (&mut known, "alice", &mut of_known),
-        ] {
-            let started = Instant::now();
-            assert!(!client.enters(user, &stranger).await);
-            times.push(started.elapsed());
+    let mut seen = Vec::new();
+    // A machine that is busy makes times differ by chance; a gateway that tells makes them differ each time.
+    for round in 0..20 {
+        let (mut of_unknown, mut of_known) = (Vec::new(), Vec::new());
+        for attempt in 0..20 {
+            let mut one = [
+                (&mut unknown, "nobody", &mut of_unknown),
+                (&mut known, "alice", &mut of_known),
+            ];
+            if attempt % 2 == 1 {
+                one.reverse();
+            }
+            for (client, user, times) in one {
+                let started = Instant::now();
+                assert!(!client.enters(user, &stranger).await);
+                times.push(started.elapsed());
+            }
         }
+        let (unknown, known) = (median(of_unknown), median(of_known));
+        assert!(
+            unknown.min(known) >= Duration::from_millis(20),
+            "{unknown:?} {known:?}"
+        );
+        if unknown.abs_diff(known) < Duration::from_millis(2) {
+            return;
+        }
+        seen.push((round, unknown, known));
     }
-    let median = |times: &mut Vec<Duration>| {
-        times.sort();
-        times[times.len() / 2]
-    };
-    let (unknown, known) = (median(&mut of_unknown), median(&mut of_known));
-    assert!(
-        unknown.abs_diff(known) < Duration::from_millis(3),
-        "{unknown:?} {known:?}"
-    );
-    assert!(unknown >= Duration::from_millis(20), "{unknown:?}");
+    panic!("times differ in every round: {seen:?}");
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
 }
 
 fn certificate(ca: &PrivateKey, key: &PrivateKey, principal: &str, seconds: u64) -> Certificate {

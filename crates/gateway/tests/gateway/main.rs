@@ -20,3 +20,4 @@ mod proxied;
 mod rig;
 mod stock;
 mod waking;
+mod wire;

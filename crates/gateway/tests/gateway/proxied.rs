@@ -61,12 +61,8 @@ async fn a_header_from_anybody_else_is_no_header() {
         Err(_) => false,
     };
     assert!(!entered || rig.audited("auth", "user", "alice").await["source"] == "127.0.0.4");
-    let lines = rig.audit("connect");
-    assert!(
-        lines.iter().all(|line| line["source"] == "127.0.0.4"),
-        "{lines:?}"
-    );
-    assert!(!lines.is_empty());
+    rig.audited("connect", "source", "127.0.0.4").await;
+    assert_eq!(rig.audit("connect").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
