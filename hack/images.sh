@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=hack/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-IMAGES=(tools base operator)
+IMAGES=(tools base operator gateway)
 : "${TAG:=$(sed -n 's/^appVersion: *//p' "$REPO/charts/devserver-platform/Chart.yaml" | tr -d '"')}"
 
 # engine: the first container engine that is there and works; docker without its daemon does not.

@@ -10,16 +10,16 @@ if [ "${1:-}" = --lab ]; then LAB=$2; fi
 NAMESPACE=devserver-system
 CHART=$REPO/charts/devserver-platform
 
-# operator_inputs: 16 hex digits over what the operator's image is made of. The tag stays the same in a lab, so this is what
-# makes new pods when the image changed.
-operator_inputs() {
+# image_inputs IMAGE: 16 hex digits over what the image is made of. The tag stays the same in a lab, so this is what makes new
+# pods when the image changed.
+image_inputs() {
   local inputs
-  mapfile -t inputs < <(sed 's/#.*//' "$REPO/images/operator/inputs" | grep .)
+  mapfile -t inputs < <(sed 's/#.*//' "$REPO/images/$1/inputs" | grep .)
   (cd "$REPO" && find "${inputs[@]}" -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
 }
 
 load_images() {
-  "$KUBELAB" images load --lab "$LAB" tools base operator
+  "$KUBELAB" images load --lab "$LAB" tools base operator gateway
 }
 
 apply_crds() {
@@ -42,8 +42,10 @@ install_chart() {
   if [ -n "$LAB" ]; then
     # API server, kubelet and etcd of a lab have the node's address.
     node=$(kubectl get nodes --output jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}')
+    arguments+=(--set "gateway.host=$node")
     arguments+=(--set "operator.config.networkPolicy.blockedCIDRs={169.254.0.0/16,$node/32}")
-    arguments+=(--values "$CHART/ci/lab-values.yaml" --set-string "operator.podAnnotations.devserver\.io/image-inputs=$(operator_inputs)")
+    arguments+=(--values "$CHART/ci/lab-values.yaml" --set-string "operator.podAnnotations.devserver\.io/image-inputs=$(image_inputs operator)"
+      --set-string "gateway.podAnnotations.devserver\.io/image-inputs=$(image_inputs gateway)")
   else
     [ -z "${REGISTRY:-}" ] || arguments+=(--set-string "images.registry=$REGISTRY")
     [ -z "${TAG:-}" ] || arguments+=(--set-string "images.tag=$TAG")
@@ -53,17 +55,21 @@ install_chart() {
     --hide-notes "${arguments[@]}" >/dev/null
 }
 
+# wait_rollout DEPLOYMENT
 wait_rollout() {
-  if ! kubectl --namespace "$NAMESPACE" rollout status deployment/devserver-operator --timeout 180s; then
+  if ! kubectl --namespace "$NAMESPACE" rollout status "deployment/$1" --timeout 180s; then
     kubectl --namespace "$NAMESPACE" get pods --output wide >&2 || true
     kubectl --namespace "$NAMESPACE" get events --sort-by .lastTimestamp 2>/dev/null | tail -n 15 >&2 || true
-    kubectl --namespace "$NAMESPACE" logs deployment/devserver-operator --tail 20 >&2 || true
-    die "the operator did not become ready; the pods, the last events and its log are above"
+    kubectl --namespace "$NAMESPACE" logs "deployment/$1" --tail 20 >&2 || true
+    die "$1 did not become ready; the pods, the last events and its log are above"
   fi
 }
+
+has_gateway() { kubectl --namespace "$NAMESPACE" get deployment/devserver-gateway >/dev/null 2>&1; }
 
 [ -z "$LAB" ] || step "build and load images" load_images
 step "custom resource definitions" apply_crds
 ensure_namespace
 step "install the chart" install_chart
-step "operator" wait_rollout
+step "operator" wait_rollout devserver-operator
+if has_gateway; then step "gateway" wait_rollout devserver-gateway; fi

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Builds the operator image's root filesystem: the static binary, a user, the public certificates.
+# Builds the root filesystem of an image that is one static binary, a user and the public certificates: the operator's, or that
+# of another BINARY of this repository (images/gateway).
 set -euo pipefail
 # shellcheck source=../lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
-begin operator "$@"
+: "${BINARY:=devserver-operator}"
+begin "${BINARY#devserver-}" "$@"
 CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
 [ -f $CERTIFICATES ] || die "$CERTIFICATES is missing; install it with: apt-get install ca-certificates"
 
-cargo_static devserver-operator
+cargo_static "$BINARY"
 ROOT=$WORK/root
 install -d -m 0755 "$ROOT" "$ROOT/etc/ssl/certs" "$ROOT/usr/local/bin" "$ROOT/tmp"
 chmod 1777 "$ROOT/tmp"
-install -m 0755 "$CARGO_BINARY" "$ROOT/usr/local/bin/devserver-operator"
+install -m 0755 "$CARGO_BINARY" "$ROOT/usr/local/bin/$BINARY"
 install -m 0644 $CERTIFICATES "$ROOT/etc/ssl/certs/ca-certificates.crt"
 echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' >"$ROOT/etc/passwd"
 echo 'nonroot:x:65532:' >"$ROOT/etc/group"

@@ -40,7 +40,7 @@ impl User {
         let client = cluster.client.clone();
         let namespace = format!("{stem}-{}", std::process::id());
         let home = std::env::temp_dir().join(format!("devserver-{namespace}"));
-        std::fs::create_dir_all(&home)?;
+        std::fs::create_dir_all(home.join(".ssh"))?;
         create(
             &Api::<Namespace>::all(client.clone()),
             json!({"metadata": {"name": namespace}}),
@@ -98,7 +98,7 @@ impl User {
 
     /// Private key of the user.
     pub fn key(&self) -> String {
-        self.home.join("id").display().to_string()
+        self.home.join(".ssh/id").display().to_string()
     }
 
     /// A file of the user's own.

@@ -12,6 +12,7 @@ mod checkpoint;
 mod expire;
 mod fallback;
 mod files;
+mod gateway;
 mod images;
 mod isolation;
 mod lifecycle;

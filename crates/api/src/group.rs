@@ -1,5 +1,9 @@
 //! Group, version, label and annotation keys, the field manager: every constant that two crates must agree on.
 
+/// Name of the gateway's objects in the platform's namespace; its ConfigMap tells its public host keys.
+pub const GATEWAY: &str = "devserver-gateway";
+/// Key of that ConfigMap: one public key a line.
+pub const GATEWAY_HOST_KEYS: &str = "host-keys";
 /// API group of the three kinds.
 pub const GROUP: &str = "devserver.io";
 /// Served and stored version.

@@ -32,7 +32,7 @@ pub use flavor::{
 };
 pub use password_hash::{PasswordHash, PasswordHashError};
 pub use ssh::{Collaborator, Expose, KeyRef, KeysSource, SshMode, SshSpec};
-pub use status::{DevServerStatus, Phase, SshStatus};
+pub use status::{DevServerStatus, GatewayStatus, Phase, SshStatus};
 pub use user::{DevServerUser, DevServerUserSpec, DevServerUserStatus, PodSecurity, RoleReference};
 pub use workload::{
     AutoscalingSpec, CheckpointSpec, PackagesSpec, ResourcesSpec, TopologySpreadSpec, VolumeSpec,

@@ -57,6 +57,22 @@ pub struct SshStatus {
     /// Where to reach it from outside: its name in the DNS, else the load balancer, or the one node whose port leads to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// The gateway that leads to it, where the platform has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<GatewayStatus>,
+}
+
+/// The jump host of the platform: `ssh -J <owner>@<host>:<port> dev@<name>.<namespace>`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayStatus {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Its public host keys, one line each, for `known_hosts`.
+    #[schemars(length(min = 1))]
+    pub host_keys: Vec<String>,
 }
 
 /// Where an environment is in its life (decision C-STATUS).

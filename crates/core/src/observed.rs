@@ -1,5 +1,6 @@
 //! What was seen, reduced to what is used.
 
+use devserver_api::GatewayStatus;
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{Pod, Service},
@@ -26,6 +27,8 @@ pub struct Observed {
     pub unbound_claims: Vec<UnboundClaim>,
     /// Why a write of ours did not succeed.
     pub problem: Option<Problem>,
+    /// The gateway, when it has told its host keys.
+    pub gateway: Option<GatewayStatus>,
     /// Its time is over; why it is still there.
     pub hold: Option<Hold>,
 }

@@ -66,6 +66,8 @@ pub struct Platform {
     pub allowed_images: Option<Vec<String>>,
     /// Whether `ssh.passwordHashFrom` may be used.
     pub allow_password_authentication: bool,
+    /// The gateway, as people reach it. Absent: there is none.
+    pub gateway: Option<GatewayAddress>,
     /// Domain whose names the environments get through ExternalDNS. Absent: none.
     pub dns_domain: Option<String>,
     /// The one namespace whose environments are called `<name>.<dnsDomain>`, without the namespace in between (document 003).
@@ -78,6 +80,16 @@ pub struct Platform {
     pub teams: BTreeMap<String, TeamSettings>,
     /// Index that pip installs from. Absent: pip's own.
     pub pip_index_url: Option<String>,
+}
+
+/// Where people find the gateway from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayAddress {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
 }
 
 /// What one team may have over all namespaces.
@@ -147,6 +159,7 @@ impl Default for Platform {
             check_home_zone: true,
             allowed_images: None,
             allow_password_authentication: false,
+            gateway: None,
             dns_domain: None,
             dns_flat_namespace: None,
             network_policy: NetworkPolicySettings::default(),

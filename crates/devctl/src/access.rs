@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use devserver_api::DevServer;
+use devserver_api::{DevServer, GatewayStatus};
 use kube::ResourceExt as _;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     files, keys,
     known_hosts::{self, NoHostKeys},
     kube::Place,
-    ssh_config::{Entry, Target, Unsafe, session_file},
+    ssh_config::{Entry, GATEWAY_ALIAS, Jump, Target, Unsafe, session_file},
 };
 
 /// What was written, and how to use it.
@@ -33,8 +33,16 @@ pub fn target(place: &Place, server: &DevServer) -> Outcome<Target> {
     Target::new(&place.context, &place.namespace, &server.name_any(), &uid).map_err(|e| refused(&e))
 }
 
+/// Environment variable that chooses the way to a DevServer: `gateway` (the default, where there is one) or `api`.
+pub const VIA: &str = "DEVCTL_SSH_VIA";
+
 /// Writes the files, from the host keys in the status.
 pub fn write(place: &Place, server: &DevServer) -> Outcome<Access> {
+    write_with(place, server, None)
+}
+
+/// The same, with the private key that the user named.
+pub fn write_with(place: &Place, server: &DevServer, key: Option<&Path>) -> Outcome<Access> {
     let target = target(place, server)?;
     let paths = Paths::of(&files::ssh_dir()?, &target.stem());
     let host_keys = server
@@ -42,8 +50,13 @@ pub fn write(place: &Place, server: &DevServer) -> Outcome<Access> {
         .as_ref()
         .and_then(|s| s.ssh.as_ref())
         .map_or(&[][..], |s| &s.host_keys);
-    let known = known_hosts::render(&target.host_key_alias(), host_keys)
+    let mut known = known_hosts::render(&target.host_key_alias(), host_keys)
         .map_err(|e| no_host_keys(server, &e))?;
+    let gateway = gateway(server)?;
+    if let Some((gateway, _)) = &gateway {
+        known += &known_hosts::render(GATEWAY_ALIAS, &gateway.host_keys)
+            .map_err(|e| no_host_keys(server, &e))?;
+    }
     let devctl = program()?;
     let kubeconfig = match &place.kubeconfig {
         Some(list) => Some(
@@ -52,7 +65,13 @@ pub fn write(place: &Place, server: &DevServer) -> Outcome<Access> {
         ),
         None => None,
     };
-    let identity = keys::identity_for(server, &files::user_ssh_dir()?);
+    let identity = match key {
+        Some(key) => {
+            Some(std::path::absolute(key).map_err(|e| Failure::io("failed to find the key", &e))?)
+        }
+        None => keys::identity_for(server, &files::user_ssh_dir()?)
+            .or_else(|| recorded_identity(&paths.config)),
+    };
     let entry = Entry {
         target: &target,
         devctl: &devctl,
@@ -60,6 +79,12 @@ pub fn write(place: &Place, server: &DevServer) -> Outcome<Access> {
         is_default_namespace: place.namespace == place.default_namespace,
         identity: identity.as_deref(),
         known_hosts: &paths.known_hosts,
+        jump: gateway.as_ref().map(|(gateway, user)| Jump {
+            user,
+            host: &gateway.host,
+            port: gateway.port,
+            config: &paths.config,
+        }),
     };
     let config = entry.render().map_err(|e| refused(&e))?;
     let session = session_file(&paths.config).map_err(|e| refused(&e))?;
@@ -71,6 +96,41 @@ pub fn write(place: &Place, server: &DevServer) -> Outcome<Access> {
         target,
         session: paths.session,
     })
+}
+
+/// The key that was named at an earlier time and is still there: it opens the gateway, which plain ssh's `-i` does not reach.
+fn recorded_identity(config: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(config).ok()?;
+    let quoted = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("IdentityFile "))?;
+    let path = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    // What had to be escaped is not read back: it would take ssh's own parser to be sure of it.
+    let is_plain = !path.contains(['\\', '%', '"']);
+    Some(PathBuf::from(path)).filter(|path| is_plain && path.is_file())
+}
+
+/// The gateway to take and the name to give there; `None`: the way leads through the API server.
+fn gateway(server: &DevServer) -> Outcome<Option<(GatewayStatus, String)>> {
+    let told = server.status.as_ref().and_then(|s| s.ssh.as_ref());
+    let gateway = told.and_then(|ssh| ssh.gateway.clone());
+    let found = gateway.zip(server.spec.owner.clone());
+    let via = std::env::var(VIA).unwrap_or_default();
+    match (via.as_str(), found) {
+        ("", found) => Ok(found),
+        ("api", _) => Ok(None),
+        ("gateway", Some(found)) => Ok(Some(found)),
+        ("gateway", None) => Err(Failure::new(
+            Exit::Error,
+            format!("{VIA} asks for the gateway, and there is none"),
+        )
+        .remedy(format!(
+            "unset {VIA}, or ask an administrator to install the gateway"
+        ))),
+        _ => Err(Failure::usage(format!(
+            "{VIA} must be gateway or api, not {via:?}"
+        ))),
+    }
 }
 
 /// Removes the files of a name, whatever DevServer they were of. `true` when there were some.

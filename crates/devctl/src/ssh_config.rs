@@ -84,6 +84,11 @@ impl Target {
         )
     }
 
+    /// Name of the jump host in the same file: one for each DevServer, because each may have another owner.
+    fn gateway_host(&self) -> String {
+        format!("gateway.{}", self.host_name())
+    }
+
     /// Name of the host key: the UID, because a name may be used again for another machine.
     pub fn host_key_alias(&self) -> String {
         format!("{}-{}", group::APP_NAME, self.uid)
@@ -95,6 +100,22 @@ impl Target {
         format!("{}.{}.{short}.devserver", self.name, self.namespace)
     }
 }
+
+/// The way through the platform's one ssh port.
+#[derive(Clone, Copy, Debug)]
+pub struct Jump<'a> {
+    /// Who asks: the name the gateway knows keys by.
+    pub user: &'a str,
+    /// Name or address.
+    pub host: &'a str,
+    /// Port.
+    pub port: u16,
+    /// The file this is written to: the inner ssh reads the jump host's block from it.
+    pub config: &'a Path,
+}
+
+/// Name of the gateway's host keys in the known_hosts file.
+pub const GATEWAY_ALIAS: &str = "devserver-gateway";
 
 /// All that goes into one file.
 #[derive(Clone, Debug)]
@@ -111,6 +132,8 @@ pub struct Entry<'a> {
     pub identity: Option<&'a Path>,
     /// File with the host keys of this one DevServer.
     pub known_hosts: &'a Path,
+    /// The gateway, if that is the way to take; else it is a port-forward through the API server.
+    pub jump: Option<Jump<'a>>,
 }
 
 impl Entry<'_> {
@@ -130,9 +153,26 @@ impl Entry<'_> {
             format!("    User {}", group::LOGIN_USER),
             format!("    Port {}", group::SSH_PORT),
             format!("    ProxyCommand {}", self.proxy_command()?),
-            format!("    HostKeyAlias {}", target.host_key_alias()),
+        ];
+        lines.extend(self.trust(&target.host_key_alias())?);
+        if let Some(jump) = &self.jump {
+            lines.push(format!("Host {}", target.gateway_host()));
+            lines.push(format!("    HostName {}", host_value(jump.host)?));
+            lines.push("    CanonicalizeHostname no".to_owned());
+            lines.push(format!("    User {}", user_value(jump.user)?));
+            lines.push(format!("    Port {}", jump.port));
+            lines.push("    ProxyCommand none".to_owned());
+            lines.push("    PreferredAuthentications publickey".to_owned());
+            lines.extend(self.trust(GATEWAY_ALIAS)?);
+        }
+        Ok(lines.join("\n") + "\n")
+    }
+
+    /// By what a host is known and with what one logs in. No other file may vouch for it, and nothing is learnt on first use.
+    fn trust(&self, alias: &str) -> Result<Vec<String>, Unsafe> {
+        let mut lines = vec![
+            format!("    HostKeyAlias {alias}"),
             format!("    UserKnownHostsFile {}", path_value(self.known_hosts)?),
-            // No other file may vouch for this host, and nothing is learnt on first use.
             "    GlobalKnownHostsFile /dev/null".to_owned(),
             "    StrictHostKeyChecking yes".to_owned(),
             "    CheckHostIP no".to_owned(),
@@ -145,10 +185,31 @@ impl Entry<'_> {
         if let Some(identity) = self.identity {
             lines.push(format!("    IdentityFile {}", path_value(identity)?));
         }
-        Ok(lines.join("\n") + "\n")
+        Ok(lines)
     }
 
     fn proxy_command(&self) -> Result<String, Unsafe> {
+        match &self.jump {
+            Some(jump) => self.jump_command(jump),
+            None => self.forward_command(),
+        }
+    }
+
+    /// Not ProxyJump: that would ask the gateway for `%h`, which is made to be unique, not to be found.
+    fn jump_command(&self, jump: &Jump<'_>) -> Result<String, Unsafe> {
+        let config = jump
+            .config
+            .to_str()
+            .ok_or_else(|| Unsafe::Value(jump.config.to_string_lossy().into_owned()))?;
+        let (name, namespace) = (&self.target.name, &self.target.namespace);
+        let to = format!("{name}.{namespace}:{}", group::SSH_PORT);
+        let host = self.target.gateway_host();
+        let words = ["ssh", "-F", config, "-W", &to, "--", &host];
+        let quoted: Result<Vec<_>, _> = words.into_iter().map(shell_word).collect();
+        Ok(quoted?.join(" "))
+    }
+
+    fn forward_command(&self) -> Result<String, Unsafe> {
         let mut words = vec![self.devctl, "ssh-proxy"];
         if let Some(kubeconfig) = self.kubeconfig {
             words.extend(["--kubeconfig", kubeconfig]);
@@ -182,6 +243,28 @@ fn shell_word(word: &str) -> Result<String, Unsafe> {
         return Ok(escaped);
     }
     Ok(format!("'{}'", escaped.replace('\'', r"'\''")))
+}
+
+/// A name or address of a host.
+fn host_value(host: &str) -> Result<&str, Unsafe> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-.:".contains(&b);
+    let is_host = host.len() <= 253
+        && host.bytes().all(plain)
+        && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ':');
+    is_host
+        .then_some(host)
+        .ok_or_else(|| Unsafe::Value(host.to_owned()))
+}
+
+/// The name of a user at the gateway: the same characters it takes.
+fn user_value(user: &str) -> Result<&str, Unsafe> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._@:".contains(&b);
+    let is_user = user.len() <= 253
+        && user.bytes().all(plain)
+        && user.starts_with(|c: char| c.is_ascii_alphanumeric());
+    is_user
+        .then_some(user)
+        .ok_or_else(|| Unsafe::Value(user.to_owned()))
 }
 
 /// A path as a quoted value; ssh has no way to escape `${`.

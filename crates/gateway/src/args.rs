@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 use devserver_api::cidr::Cidr;
 
+use crate::host_keys::Place;
+
 /// The devserver gateway: one ssh port through which people reach their environments.
 #[derive(Debug, Parser)]
 #[command(name = "devserver-gateway", version, about)]
@@ -93,6 +95,15 @@ pub struct Keys {
         default_value = "/etc/devserver-gateway/host-keys"
     )]
     pub host_keys: PathBuf,
+    /// Secret of this host's private keys instead, `NAMESPACE/NAME`. Made with one of type ed25519 when there is none; the
+    /// public halves are told in the ConfigMap `devserver-gateway` beside it.
+    #[arg(
+        long,
+        env = "DEVSERVER_GATEWAY_HOST_KEY_SECRET",
+        value_name = "NAMESPACE/NAME",
+        conflicts_with = "host_keys"
+    )]
+    pub host_key_secret: Option<Place>,
     /// File with lines `<user> <type> <base64> [comment]`: further keys of users. Read again when it changes.
     #[arg(long, env = "DEVSERVER_GATEWAY_AUTHORIZED_KEYS_FILE")]
     pub authorized_keys_file: Option<PathBuf>,

@@ -162,7 +162,8 @@ pub fn host_keys(folder: &Path) -> Result<Vec<PrivateKey>, Error> {
     Ok(keys)
 }
 
-fn host_key(text: &str) -> Result<PrivateKey, String> {
+/// A private key that may be a host key; what is wrong with it, if it may not.
+pub fn host_key(text: &str) -> Result<PrivateKey, String> {
     let key = PrivateKey::from_openssh(text)
         .map_err(|_| "not an OpenSSH private key; remove it or make another".to_owned())?;
     if key.is_encrypted() {

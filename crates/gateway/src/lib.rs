@@ -22,6 +22,7 @@ pub mod escape;
 pub mod fingerprint;
 pub mod gateway;
 pub mod health;
+pub mod host_keys;
 pub mod key_files;
 pub mod limits;
 pub mod listen;

@@ -29,9 +29,10 @@ impl Login {
     }
 }
 
-/// Whether the word may be the name of a user here: letters, digits, `.`, `_`, `-` and `@`, a letter or digit first.
+/// Whether the word may be the name of a user here: letters, digits, `.`, `_`, `-`, `@` and the `:` of service accounts, a letter
+/// or digit first.
 pub fn is_user(word: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@');
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b':');
     word.len() <= USER_MAX
         && word.starts_with(|c: char| c.is_ascii_alphanumeric())
         && word.bytes().all(inner)

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use kube::Client;
+use russh::keys::PrivateKey;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{MissedTickBehavior, interval, timeout},
@@ -21,6 +22,7 @@ use crate::{
     dial::PodNetwork,
     gateway::{Edges, Gateway},
     health::{self, Pages},
+    host_keys,
     key_files::{self, Paths, Trusted},
     listen, memory,
     settings::Settings,
@@ -35,7 +37,6 @@ const LOOK_AT_FILES: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM, then drains.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let host_keys = key_files::host_keys(&options.keys.host_keys)?;
     let paths = Paths {
         authorized_keys: options.keys.authorized_keys_file.clone(),
         authorities: options.keys.trusted_user_ca_keys.clone(),
@@ -45,6 +46,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let client = Client::try_default()
         .await
         .context("failed to find the cluster")?;
+    let host_keys = host_keys(&client, &options).await?;
     let mut settings = Settings::from(&options);
     settings.max_memory = settings.max_memory.or_else(memory::default_bound);
     let protocol = Arc::new(protocol(&settings, host_keys));
@@ -92,6 +94,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     timeout(LAST_LINES, gateway.edges.audit.flush())
         .await
         .context("failed to write the last lines of the audit")
+}
+
+async fn host_keys(client: &Client, options: &Options) -> anyhow::Result<Vec<PrivateKey>> {
+    let Some(place) = &options.keys.host_key_secret else {
+        return Ok(key_files::host_keys(&options.keys.host_keys)?);
+    };
+    let keys = host_keys::ensure(client, place).await?;
+    host_keys::publish(client, place, &keys).await?;
+    Ok(keys)
 }
 
 fn on_signal() -> anyhow::Result<CancellationToken> {

@@ -9,8 +9,8 @@ use kube::{
 };
 
 use crate::{
-    backoff::Backoff, caches::Caches, clock::Clock, lease::Leadership, metrics::Metrics,
-    server::Turns, team::Places, written::Written,
+    backoff::Backoff, caches::Caches, clock::Clock, gateway::Gateway, lease::Leadership,
+    metrics::Metrics, server::Turns, team::Places, written::Written,
 };
 
 /// What every look at a DevServer needs.
@@ -37,6 +37,8 @@ pub struct Context {
     pub turns: Turns,
     /// Name of this replica.
     pub identity: String,
+    /// The gateway, if there is one.
+    pub gateway: Arc<Gateway>,
     /// Events for people.
     pub recorder: Recorder,
     /// Time between two looks when nothing is seen to change.

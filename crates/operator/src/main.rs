@@ -8,6 +8,7 @@ mod clock;
 mod context;
 mod error;
 mod flavor;
+mod gateway;
 mod health;
 mod home_nodes;
 mod host_keys;

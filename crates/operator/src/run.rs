@@ -33,6 +33,7 @@ use crate::{
     clock::Clock,
     context::{Context, reporter},
     flavor,
+    gateway::Gateway,
     health::{self, Pages},
     lease::{Elector, Leadership},
     metrics::Metrics,
@@ -155,6 +156,7 @@ impl Process {
         let servers = caches.servers.clone();
         let users = self.users(caches.users.clone(), leadership.clone());
         let flavors = self.flavors(&caches, leadership.clone(), news)?;
+        let gateway = Arc::new(Gateway::default());
         let context = Arc::new(Context {
             client: self.client.clone(),
             platform: self.platform.clone(),
@@ -167,6 +169,7 @@ impl Process {
             clock: self.clock.clone(),
             turns: server::Turns::default(),
             identity: self.identity.clone(),
+            gateway: gateway.clone(),
             recorder: Recorder::new(self.client.clone(), reporter(&self.identity)),
             resync: Duration::from_secs(self.options.resync),
         });
@@ -184,6 +187,8 @@ impl Process {
             what = first_to_end(tasks) => bail!("the watch of {what} ended"),
             ended = users => ended,
             ended = flavors => ended,
+            () = gateway.follow(self.client.clone(), &self.options.lease_namespace, self.platform.gateway.as_ref()) =>
+                bail!("the look at the gateway ended"),
         }
     }
 

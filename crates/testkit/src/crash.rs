@@ -21,7 +21,10 @@ use crate::{
     Operator, Scene, canonical,
     diff::differences,
     kubelet::{Fortune, Kubelet},
-    proxy::rule::{Action, Rule, Side},
+    proxy::{
+        rule::{Action, Rule, Side},
+        trace::Fate,
+    },
     sample, wait,
     wait::Seen,
     with_namespace,
@@ -323,16 +326,17 @@ impl Stage {
                 "the {what} was removed or made anew"
             );
         }
-        let made = self.operator.trace().records().into_iter().filter(|r| {
-            r.asked.plural == "secrets"
-                && r.body_name.as_deref() == Some("workbench-host-keys")
-                && r.status == Some(201)
+        let records = self.operator.trace().records();
+        let of_keys = records.iter().filter(|r| {
+            r.asked.plural == "secrets" && r.body_name.as_deref() == Some("workbench-host-keys")
         });
-        let made = made.count();
+        let made = of_keys.clone().filter(|r| r.status == Some(201)).count();
+        // On its way when the operator was killed at another write beside it: nobody saw the answer.
+        let perhaps = of_keys.filter(|r| r.fate == Fate::Open).count();
         let most = 1 + usize::from(story.is_replaced());
         ensure!(
-            (1..=most).contains(&made),
-            "host keys were made {made} times"
+            made <= most && made + perhaps >= 1,
+            "host keys were made {made} times, perhaps {perhaps} more"
         );
         Ok(())
     }

@@ -191,7 +191,9 @@ mod tests {
         };
         let keys = with(OTHER).unwrap().keys;
         assert_eq!(
-            keys.iter().map(|k| k.line()).collect::<Vec<_>>(),
+            keys.iter()
+                .map(devserver_api::ssh_key::PublicKey::line)
+                .collect::<Vec<_>>(),
             [KEY, OTHER]
         );
         let told = with("command=\"id\" ssh-ed25519 AAAA")
@@ -343,7 +345,7 @@ mod tests {
             ..References::default()
         };
         let name = ServerName::parse("box").unwrap();
-        resolve(&spec, &name, None, &references, &platform).map(|ssh| ssh.password)
+        resolve(&spec, &[], &name, None, &references, &platform).map(|ssh| ssh.password)
     }
 
     #[test]
@@ -387,6 +389,7 @@ mod tests {
         let name = ServerName::parse("box").unwrap();
         let told = resolve(
             &from_secret(),
+            &[],
             &name,
             None,
             &references,

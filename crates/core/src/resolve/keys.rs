@@ -1,8 +1,6 @@
 //! The public keys that may log in, from the spec and from the objects it names.
 
-use devserver_api::{
-    Collaborator, KeyRef, KeysSource, SshSpec, group, names, ssh_key::PublicKey,
-};
+use devserver_api::{Collaborator, KeyRef, KeysSource, SshSpec, group, names, ssh_key::PublicKey};
 use kube::core::ObjectMeta;
 
 use crate::{References, invalid::InvalidAccess, references::Found};

@@ -1,6 +1,6 @@
 //! How long it may live.
 
-use devserver_api::{DevServer, DevServerSpec, duration};
+use devserver_api::{DevServer, DevServerSpec, RestartPolicy, duration};
 
 use crate::{Invalid, Platform};
 
@@ -49,6 +49,12 @@ pub fn warnings(platform: &Platform) -> Vec<u64> {
 pub(super) fn checkpoint(spec: &DevServerSpec) -> Option<Vec<String>> {
     let lifecycle = spec.lifecycle.as_ref()?;
     Some(lifecycle.checkpoint.as_ref()?.command.clone()).filter(|command| !command.is_empty())
+}
+
+/// Whether a change restarts by itself; never, unless that was asked for.
+pub(super) fn restart_policy(spec: &DevServerSpec) -> RestartPolicy {
+    let asked = spec.lifecycle.as_ref().and_then(|l| l.restart_policy);
+    asked.unwrap_or_default()
 }
 
 /// Seconds the pod has to end: the platform's, and those of the checkpoint on top.

@@ -67,7 +67,14 @@ pub fn resolve(
     team::may_use(spec, &flavor, offer, references)?;
     let restricted = offer.isolation == Some(Isolation::Restricted);
     let restricted_by = restricted.then_some(flavor.name.as_str());
-    let ssh = access::resolve(&spec.ssh, &spec.collaborators, &name, restricted_by, references, platform)?;
+    let ssh = access::resolve(
+        &spec.ssh,
+        &spec.collaborators,
+        &name,
+        restricted_by,
+        references,
+        platform,
+    )?;
     let image = image::resolve(spec, offer, platform)?;
     time_to_live(server, platform)?;
     let home = storage::home(server, &name, references, platform)?;
@@ -108,14 +115,9 @@ pub fn resolve(
         shared_claim,
         tools: tools(platform),
         image_pull_policy: image.pull_policy,
-        user_namespace: offer.isolation != Some(Isolation::HostUsers)
-            && user_namespace(references, platform),
+        user_namespace: user_namespace(offer, references, platform),
         termination_grace_period_seconds: lifetime::grace_period(spec, platform),
-        restart_policy: spec
-            .lifecycle
-            .as_ref()
-            .and_then(|l| l.restart_policy)
-            .unwrap_or_default(),
+        restart_policy: lifetime::restart_policy(spec),
         name,
     })
 }
@@ -128,10 +130,15 @@ fn tools(platform: &Platform) -> Tools {
     }
 }
 
-fn user_namespace(references: &References, platform: &Platform) -> bool {
-    match platform.user_namespaces {
+fn user_namespace(
+    offer: &DevServerFlavorSpec,
+    references: &References,
+    platform: &Platform,
+) -> bool {
+    let is_given = match platform.user_namespaces {
         UserNamespaces::Enabled => true,
         UserNamespaces::Disabled => false,
         UserNamespaces::Auto => references.nodes_support_user_namespaces.unwrap_or(true),
-    }
+    };
+    is_given && offer.isolation != Some(Isolation::HostUsers)
 }

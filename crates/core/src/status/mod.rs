@@ -7,9 +7,10 @@ mod pod;
 mod restart;
 
 use devserver_api::{
-    DevServer, DevServerStatus, Phase, SshStatus,
+    DevServer, DevServerStatus, GatewayStatus, Phase, SshMode, SshStatus,
     condition::{self, Verdict, whole_seconds},
     group,
+    ssh_key::PublicKey,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -62,7 +63,7 @@ pub fn status(
             .or(before.flavor),
         expiration_time: due::expires_at(server, platform).map(|at| Time(whole_seconds(at))),
         expiration_warning_seconds: expiring.and_then(|e| e.warning),
-        ssh: ssh(server, outcome, seen).or(before.ssh),
+        ssh: ssh(server, outcome, seen, platform).or(before.ssh),
     }
 }
 
@@ -153,6 +154,7 @@ fn ssh(
     server: &DevServer,
     outcome: &Result<Environment, Invalid>,
     seen: &Observed,
+    platform: &Platform,
 ) -> Option<SshStatus> {
     (!seen.host_keys.is_empty()).then(|| SshStatus {
         user: group::LOGIN_USER.to_owned(),
@@ -160,6 +162,22 @@ fn ssh(
         authorized_key_fingerprints: fingerprints(server, outcome),
         node_port: address::node_port(seen),
         host: address::host(seen),
+        gateway: gateway(server, seen, platform),
+    })
+}
+
+/// Where there is no way in for ssh, there is none through the gateway. An operator that has just started does not know its
+/// keys yet; what was told stays.
+fn gateway(server: &DevServer, seen: &Observed, platform: &Platform) -> Option<GatewayStatus> {
+    let address = platform.gateway.as_ref()?;
+    let before = server.status.as_ref().and_then(|s| s.ssh.as_ref());
+    let told = before.and_then(|ssh| ssh.gateway.as_ref());
+    let host_keys = &seen.gateway.as_ref().or(told)?.host_keys;
+    let is_served = server.spec.ssh.mode != Some(SshMode::Disabled);
+    is_served.then(|| GatewayStatus {
+        host: address.host.clone(),
+        port: address.port,
+        host_keys: host_keys.clone(),
     })
 }
 
@@ -169,11 +187,9 @@ fn fingerprints(server: &DevServer, outcome: &Result<Environment, Invalid>) -> V
     if server.spec.ssh.authorized_keys_from.is_empty() {
         return Vec::new();
     }
-    match outcome {
-        Ok(env) => env.ssh.keys.iter().map(|key| key.fingerprint()).collect(),
-        Err(_) => {
-            let before = server.status.as_ref().and_then(|s| s.ssh.as_ref());
-            before.map_or_else(Vec::new, |ssh| ssh.authorized_key_fingerprints.clone())
-        }
+    if let Ok(env) = outcome {
+        return env.ssh.keys.iter().map(PublicKey::fingerprint).collect();
     }
+    let before = server.status.as_ref().and_then(|s| s.ssh.as_ref());
+    before.map_or_else(Vec::new, |ssh| ssh.authorized_key_fingerprints.clone())
 }

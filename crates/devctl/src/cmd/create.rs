@@ -1,6 +1,6 @@
 //! `devctl create`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use devserver_api::{
     DevServer, DevServerSpec, LifecycleSpec, SshSpec, duration, image, names, quantity,
@@ -66,7 +66,7 @@ pub async fn run(global: &Global, args: &Create) -> Outcome<Exit> {
     }
     if args.wait.wait {
         let ready = wait::until_ready(&session, &name, args.wait.timeout).await?;
-        let access = access::write(&session.place, &ready)?;
+        let access = access::write_with(&session.place, &ready, private_half(args).as_deref())?;
         output::note(&format!(
             "DevServer '{name}' is ready: devctl ssh {name}, or ssh {}",
             access.target.host()
@@ -149,6 +149,13 @@ fn server(args: &Create) -> Outcome<DevServer> {
         ..DevServerSpec::default()
     };
     Ok(DevServer::new(name, spec))
+}
+
+/// The private key beside the public one that was named.
+fn private_half(args: &Create) -> Option<PathBuf> {
+    let public = args.ssh_public_key_file.first()?;
+    let is_public = public.extension().is_some_and(|end| end == "pub");
+    Some(public.with_extension("")).filter(|private| is_public && private.is_file())
 }
 
 fn public_keys(args: &Create) -> Outcome<Vec<String>> {

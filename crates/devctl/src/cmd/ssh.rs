@@ -3,6 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     os::unix::process::CommandExt as _,
+    path::Path,
     process::Command,
 };
 
@@ -35,7 +36,7 @@ pub async fn run(global: &Global, args: &Ssh) -> Outcome<Exit> {
         }
     };
     let server = ready(&session, server, args).await?;
-    let access = access::write(&session.place, &server)?;
+    let access = access::write_with(&session.place, &server, identity(&line.options))?;
     let mut command = command(&access, &line);
     global.detail(format_args!("{command:?}"));
     // Nothing stays in between: signals, job control and the exit code are ssh's own.
@@ -59,6 +60,27 @@ async fn ready(session: &Session, server: DevServer, args: &Ssh) -> Outcome<DevS
         .remedy("run the command again to connect to the new one"));
     }
     Ok(ready)
+}
+
+/// The key in `-i FILE`: it opens the gateway, too.
+fn identity(options: &[OsString]) -> Option<&Path> {
+    let mut words = options.iter();
+    while let Some(word) = words.next() {
+        let Some((letter, is_last)) = valued_option(word) else {
+            continue;
+        };
+        if is_last {
+            let value = words.next();
+            if letter == b'i' {
+                return value.map(Path::new);
+            }
+        } else if letter == b'i'
+            && let Some((_, value)) = word.to_str().and_then(|w| w.split_once('i'))
+        {
+            return Some(Path::new(value));
+        }
+    }
+    None
 }
 
 fn command(access: &Access, line: &Line) -> Command {
@@ -221,6 +243,19 @@ mod tests {
         ] {
             assert_eq!(line(words), result, "{words}");
         }
+    }
+
+    #[test]
+    fn the_key_that_was_named_is_found() {
+        let found = |words: &[&str]| {
+            let options: Vec<OsString> = words.iter().map(OsString::from).collect();
+            identity(&options).map(Path::to_owned)
+        };
+        let key = Some(Path::new("/k").to_owned());
+        assert_eq!(found(&["-A", "-i", "/k"]), key);
+        assert_eq!(found(&["-i/k"]), key);
+        assert_eq!(found(&["-vi", "/k"]), key);
+        assert_eq!(found(&["-l", "-i", "-p", "22"]), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ fn entry<'a>(target: &'a Target, known_hosts: &'a Path) -> Entry<'a> {
         is_default_namespace: true,
         identity: None,
         known_hosts,
+        jump: None,
     }
 }
 
@@ -219,4 +220,68 @@ fn a_session_sees_our_block_first_and_the_rest_after() {
     let parsed = parsed(&session_file(&config).unwrap(), &target.host());
     assert_eq!(value(&parsed, "user"), "dev");
     assert_eq!(value(&parsed, "userknownhostsfile"), "/k");
+}
+
+#[test]
+fn with_a_gateway_the_way_leads_through_it_and_both_are_known_by_their_keys() {
+    let (target, known) = (target(), Path::new("/home/u/devctl/x.known_hosts"));
+    let mut entry = entry(&target, known);
+    entry.identity = Some(Path::new("/home/u/.ssh/work"));
+    entry.jump = Some(Jump {
+        user: "alice@example.com",
+        host: "ssh.dev.example.com",
+        port: 2222,
+        config: Path::new("/home/u/my devctl/x.config"),
+    });
+    let text = entry.render().unwrap();
+    let server = parsed(&text, "my-dev-server.default.devserver");
+    let gateway = "gateway.my-dev-server.default.3f2a91c0-1b2c.devserver";
+    assert_eq!(
+        value(&server, "proxycommand"),
+        format!("ssh -F '/home/u/my devctl/x.config' -W my-dev-server.default:22 -- {gateway}")
+    );
+    let gateway = parsed(&text, gateway);
+    for (key, expected) in [
+        ("hostname", "ssh.dev.example.com"),
+        ("user", "alice@example.com"),
+        ("port", "2222"),
+        ("hostkeyalias", "devserver-gateway"),
+        ("stricthostkeychecking", "true"),
+        ("userknownhostsfile", "/home/u/devctl/x.known_hosts"),
+        ("identityfile", "/home/u/.ssh/work"),
+        ("proxycommand", ""),
+    ] {
+        assert_eq!(value(&gateway, key), expected, "{key}");
+    }
+}
+
+#[test]
+fn what_a_status_says_of_a_gateway_cannot_become_a_command() {
+    let (target, known) = (target(), Path::new("/k"));
+    let jump = |user: &'static str, host: &'static str| {
+        let mut entry = entry(&target, known);
+        let config = Path::new("/c");
+        entry.jump = Some(Jump {
+            user,
+            host,
+            port: 22,
+            config,
+        });
+        entry.render()
+    };
+    assert!(jump("alice", "10.0.0.1").is_ok());
+    for host in [
+        "",
+        "-oProxyCommand=id",
+        "a b",
+        "a\nProxyCommand id",
+        "%h",
+        "$(id)",
+        "a;id",
+    ] {
+        assert!(jump("alice", host).is_err(), "{host:?}");
+    }
+    for user in ["", "-l", "a b", "a\nProxyCommand id", "%r", "a;id", "`id`"] {
+        assert!(jump(user, "gw").is_err(), "{user:?}");
+    }
 }

@@ -90,6 +90,7 @@ async fn look(cached: &DevServer, ctx: &Context) -> Result<Action, Error> {
     let mut seen = observe::environment(ctx, &server);
     seen.host_keys = applied.host_keys;
     seen.problem = applied.problem;
+    seen.gateway = ctx.gateway.status();
     seen.hold = hold;
     restart::halt(ctx, &server, &outcome, &seen).await?;
     restart::when_due(ctx, &server, &outcome, &seen).await?;
