@@ -76,6 +76,7 @@ fn decisions_reach_no_runtime_no_network_no_cluster_and_no_chance() -> anyhow::R
 fn what_is_shipped_holds_nothing_that_only_tests_use() -> anyhow::Result<()> {
     for package in [
         "devserver-operator",
+        "devserver-gateway",
         "devctl",
         "devserver-agent",
         "devserver-core",
@@ -100,6 +101,14 @@ fn nobody_depends_on_the_operator() -> anyhow::Result<()> {
         .collect();
     ensure!(users == ["devserver-operator"], "{users:?}");
     Ok(())
+}
+
+#[test]
+fn the_gateway_decides_without_core_and_without_the_operator() -> anyhow::Result<()> {
+    reaches_none_of(
+        "devserver-gateway",
+        &["devserver-core", "devserver-operator"],
+    )
 }
 
 #[test]

@@ -26,7 +26,7 @@ const ROWS: [(&str, u32); 5] = [
     ("S4-", 14),
 ];
 /// Attack cases that must be proven.
-const ATTACKS: &str = "A1 A2 A3 A4 A9 A10 B1 B2 B3 B6 B7 B8 C1 C2 C3 C4 C5 C6 C10 C11 C12 C15 D1 D2 D3 D4 D7 D8 D9 E1 E2 E3 G1 G2 G7";
+const ATTACKS: &str = "A1 A2 A3 A4 A9 A10 B1 B2 B3 B6 B7 B8 C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C15 D1 D2 D3 D4 D7 D8 D9 E1 E2 E3 E6 E7 F1 F2 F3 F4 F5 F6 F8 F9 G1 G2 G7";
 /// Those of them for what does not exist yet.
 const LATER: [&str; 1] = ["A4"];
 
