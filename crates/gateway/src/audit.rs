@@ -25,7 +25,7 @@ const QUEUE: usize = 4096;
 /// One line. Absent fields are left out.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Line {
-    /// RFC 3339, in microseconds.
+    /// RFC 3339.
     time: String,
     /// `connect`, `auth_failure`, `auth`, `open`, `refuse`, `close`, `command`, `disconnect`.
     event: &'static str,

@@ -61,9 +61,6 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }?;
     let dial = Arc::new(PodNetwork);
     let gateway = Gateway::new(settings, trusted, Edges { dial, wake, audit });
-    let listener = listen::bind(options.ssh)
-        .with_context(|| format!("failed to listen on {}", options.ssh))?;
-    tracing::info!(address = %listener.local_addr()?, "serves ssh");
     let pages = Pages {
         ready: Arc::clone(&gateway.ready),
         metrics: Arc::clone(&gateway.metrics),
@@ -71,11 +68,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let ends = on_signal()?;
     let namespace = options.watch_namespace.clone();
     let accepting = async {
-        // Before that, everybody would be a stranger.
+        // Before that, everybody would be a stranger; and who cannot be served should be told so by the port.
         gateway.filled.cancelled().await;
+        let listener = listen::bind(options.ssh)
+            .with_context(|| format!("failed to listen on {}", options.ssh))?;
+        tracing::info!(address = %listener.local_addr()?, "serves ssh");
+        gateway.ready.store(true, Ordering::Relaxed);
         listen::accept(Arc::clone(&gateway), protocol, listener).await;
         // Closed, not broken: what is open goes on until it is drained.
-        std::future::pending::<()>().await;
+        std::future::pending::<anyhow::Result<()>>().await
     };
     tokio::select! {
         served = health::serve(options.listen, pages) => served,
@@ -84,7 +85,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         }
         () = memory::watch(Arc::clone(&gateway)) => Ok(()),
         () = look_at_files(&gateway, &paths) => Ok(()),
-        () = accepting => Ok(()),
+        ended = accepting => ended,
         () = listen::drain(&gateway, ends) => {
             gateway.ready.store(false, Ordering::Relaxed);
             tracing::info!("ended");

@@ -143,7 +143,6 @@ async fn feed<K, I>(
                     && filled.fetch_add(1, Ordering::Relaxed) + 1 == SOURCES
                 {
                     tracing::info!("the table is filled");
-                    gateway.ready.store(true, Ordering::Relaxed);
                     gateway.filled.cancel();
                 }
             }
