@@ -1,14 +1,18 @@
 //! The command line.
 
 pub mod admin;
+mod config;
+mod expose;
+mod inspect;
 mod lifetime;
 mod preview;
+mod reach;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
-use devserver_api::{Expose, names::ServerName};
+use devserver_api::names::ServerName;
 
 use crate::{
     complete, exit,
@@ -16,8 +20,12 @@ use crate::{
     output::{self, Format},
 };
 
+pub use config::{Config, IncludeAction, Render, SshInclude};
+pub use expose::ExposeArg;
+pub use inspect::{Doctor, Events, Logs, Man, Top, Version, Why};
 pub use lifetime::{Extend, Restart};
 pub use preview::{DryRun, Preview};
+pub use reach::{Code, Cp, PortForward};
 
 /// Name of a DevServer when none is given.
 pub const DEFAULT_NAME: &str = "dev";
@@ -76,6 +84,14 @@ pub enum Command {
     List(List),
     /// Show one DevServer: spec, status, events, how to reach it
     Describe(Describe),
+    /// Show what happened to a DevServer and its objects, the oldest first
+    Events(Events),
+    /// Print the log of a DevServer
+    Logs(Logs),
+    /// Say why a DevServer is as it is, what happens next and when, and what to do
+    Why(Why),
+    /// Watch DevServers: a live view
+    Top(Top),
     /// Delete a DevServer; its home stays unless its spec says otherwise
     Delete(Delete),
     /// Open a shell in a DevServer, or run a command there
@@ -83,6 +99,18 @@ pub enum Command {
         after_help = "Examples:\n  devctl ssh my-dev-server\n  devctl ssh my-dev-server -- make test\n  devctl ssh my-dev-server -L 8080:localhost:8080\n\nOptions of devctl stand before the name; what follows the name is for ssh."
     )]
     Ssh(Ssh),
+    /// Copy files from or to a DevServer
+    #[command(
+        after_help = "Examples:\n  devctl cp notes.txt my-dev-server:\n  devctl cp -r my-dev-server:results ./results\n\nPaths in the DevServer that begin with no '/' are below its home. A local name with a ':' is written ./a:b."
+    )]
+    Cp(Cp),
+    /// Open VS Code in a DevServer
+    Code(Code),
+    /// Let ports of this machine lead to ports of a DevServer
+    #[command(
+        after_help = "Examples:\n  devctl port-forward my-dev-server 8080\n  devctl port-forward my-dev-server 8080:80 0:5432\n\nIt goes through the API server, which may drop it. For anything that lasts: devctl ssh NAME -N -L 8080:localhost:80"
+    )]
+    PortForward(PortForward),
     /// Connect standard input and output to the ssh port of a DevServer
     #[command(hide = true)]
     SshProxy(SshProxy),
@@ -112,8 +140,13 @@ pub enum Command {
         /// Shell
         shell: Shell,
     },
-    /// Print the version
-    Version,
+    /// Check this machine and the cluster, and say the remedy of what is wrong
+    Doctor(Doctor),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man(Man),
+    /// Print the version, and those of the cluster
+    Version(Version),
 }
 
 /// Which DevServer.
@@ -210,6 +243,9 @@ pub struct List {
     /// Of all namespaces
     #[arg(short = 'A', long)]
     pub all_namespaces: bool,
+    /// Then go on and print each change
+    #[arg(short, long)]
+    pub watch: bool,
     #[command(flatten)]
     pub output: Output,
 }
@@ -264,56 +300,6 @@ pub struct SshProxy {
     pub name: String,
 }
 
-#[derive(Args, Debug)]
-pub struct Render {
-    /// File with DevServers, and flavors they name; `-` is standard input; may be repeated
-    #[arg(short, long = "filename", value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
-    /// File with flavors; may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub flavor_file: Vec<PathBuf>,
-    /// Configuration file of the operator; default: its defaults
-    #[arg(long, value_name = "FILE")]
-    pub platform_file: Option<PathBuf>,
-    /// Form of the output
-    #[arg(short, long, value_name = "FORM", default_value = "yaml", value_parser = ["json", "yaml", "name"])]
-    pub output: String,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum Config {
-    /// Let plain ssh, scp, rsync and editors find DevServers: one Include line in ~/.ssh/config
-    SshInclude(SshInclude),
-    /// Write the ssh files of all DevServers of the namespace anew, and remove those of DevServers that are gone
-    SshRefresh,
-}
-
-#[derive(Args, Debug)]
-pub struct SshInclude {
-    /// What to do
-    #[arg(value_name = "ACTION", conflicts_with_all = ["enable", "disable", "print"])]
-    pub action: Option<IncludeAction>,
-    /// Add the line
-    #[arg(long, conflicts_with_all = ["disable", "print"])]
-    pub enable: bool,
-    /// Remove the line
-    #[arg(long, conflicts_with = "print")]
-    pub disable: bool,
-    /// Print the line and whether it is there (the default)
-    #[arg(long)]
-    pub print: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum IncludeAction {
-    /// Add the line
-    Enable,
-    /// Remove the line
-    Disable,
-    /// Print the line
-    Print,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     /// GNU Bash
@@ -322,33 +308,6 @@ pub enum Shell {
     Zsh,
     /// Friendly interactive shell
     Fish,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ExposeArg {
-    /// A port on every node
-    #[value(name = "NodePort", alias = "nodeport")]
-    NodePort,
-    /// Inside the cluster only
-    #[value(name = "ClusterIP", alias = "clusterip")]
-    ClusterIP,
-    /// A load balancer
-    #[value(name = "LoadBalancer", alias = "loadbalancer")]
-    LoadBalancer,
-    /// No Service; `devctl ssh` still works
-    #[value(name = "None", alias = "none")]
-    None,
-}
-
-impl From<ExposeArg> for Expose {
-    fn from(arg: ExposeArg) -> Self {
-        match arg {
-            ExposeArg::NodePort => Self::NodePort,
-            ExposeArg::ClusterIP => Self::ClusterIP,
-            ExposeArg::LoadBalancer => Self::LoadBalancer,
-            ExposeArg::None => Self::None,
-        }
-    }
 }
 
 fn duration(text: &str) -> Result<Duration, devserver_api::duration::DurationError> {

@@ -2,9 +2,12 @@
 //!
 //! A shell waits while these run, so they give up soon and never say why.
 
-use std::time::Duration;
+use std::{ffi::OsStr, time::Duration};
 
-use clap_complete::CompletionCandidate;
+use clap_complete::{
+    CompletionCandidate,
+    engine::{PathCompleter, ValueCompleter as _},
+};
 use kube::{ResourceExt, api::ListParams};
 
 use crate::{args::Global, kube::Session};
@@ -17,6 +20,24 @@ pub fn servers() -> Vec<CompletionCandidate> {
         let list = session.servers().list(&ListParams::default()).await?;
         Ok(list.items.iter().map(ResourceExt::name_any).collect())
     })
+}
+
+/// Paths of `devctl cp`: those of this machine, and DevServers as the beginning of one there.
+pub fn paths(current: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = current.to_string_lossy();
+    let begin = |name: &CompletionCandidate| {
+        let mut path = name.get_value().to_owned();
+        path.push(":");
+        CompletionCandidate::new(path)
+    };
+    let mut found = PathCompleter::any().complete(current);
+    // What holds a '/' is a path of this machine already.
+    if !typed.contains(['/', ':']) {
+        let of_servers = servers().iter().map(begin).collect::<Vec<_>>();
+        let fits = |c: &CompletionCandidate| c.get_value().to_string_lossy().starts_with(&*typed);
+        found.extend(of_servers.into_iter().filter(fits));
+    }
+    found
 }
 
 /// Flavors of the cluster.

@@ -36,6 +36,44 @@ pub fn lines(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// One line of a log, with its end: tabs stay, and colors where they are wanted; whatever else a terminal would obey is
+/// shown.
+pub fn log_line(text: &str, has_colors: bool) -> String {
+    let body = text.trim_end_matches(['\r', '\n']);
+    let end = if text.ends_with('\n') { "\n" } else { "" };
+    let mut safe = String::with_capacity(text.len() + 8);
+    let mut is_colored = false;
+    let mut rest = body;
+    while let Some(letter) = rest.chars().next() {
+        let color = color(rest);
+        let taken = color.map_or(letter.len_utf8(), str::len);
+        let (piece, others) = rest.split_at(taken);
+        match color {
+            Some(code) if has_colors => {
+                safe.push_str(code);
+                is_colored = true;
+            }
+            Some(_) => {}
+            None if letter == '\t' => safe.push('\t'),
+            None => safe.push_str(&line(piece)),
+        }
+        rest = others;
+    }
+    if is_colored {
+        // What one line leaves on must not color the prompt.
+        safe.push_str("\x1b[0m");
+    }
+    safe + end
+}
+
+/// The code for a color at the beginning of the text (ECMA-48, SGR).
+fn color(text: &str) -> Option<&str> {
+    let numbers = text.strip_prefix("\x1b[")?;
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':')?;
+    let is_color = end <= 32 && numbers.get(end..)?.starts_with('m');
+    is_color.then(|| text.get(..end + 3)).flatten()
+}
+
 /// JSON: the value stays the same, because what is unsafe can only stand inside a string there.
 pub fn json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -71,6 +109,22 @@ mod tests {
     #[test]
     fn lines_keep_their_ends() {
         assert_eq!(lines("a\nb\x1b"), "a\nb\\x1b");
+    }
+
+    #[test]
+    fn a_log_keeps_tabs_and_colors_and_obeys_nothing_else() {
+        let hostile = "\ta\x1b[1;31mred\x1b[0m\x1b]0;owned\x07\x1b[2J\x1b[999m\r\n";
+        assert_eq!(
+            log_line(hostile, true),
+            "\ta\x1b[1;31mred\x1b[0m\\x1b]0;owned\\x07\\x1b[2J\x1b[999m\x1b[0m\n"
+        );
+        assert_eq!(
+            log_line(hostile, false),
+            "\tared\\x1b]0;owned\\x07\\x1b[2J\n"
+        );
+        assert_eq!(log_line("no end", true), "no end");
+        assert_eq!(log_line("cut \x1b[3", true), "cut \\x1b[3");
+        assert_eq!(log_line("größer 環境\n", true), "größer 環境\n");
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl Session {
         Ok(Self { client, place })
     }
 
+    /// For what is no object.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// DevServers of the namespace.
     pub fn servers(&self) -> Api<DevServer> {
         Api::namespaced(self.client.clone(), &self.place.namespace)

@@ -12,10 +12,13 @@ mod access;
 mod args;
 mod cmd;
 mod complete;
+mod doctor;
 mod escape;
 mod exit;
 mod failure;
 mod files;
+mod forward;
+mod happened;
 mod include;
 mod keys;
 mod known_hosts;
@@ -23,8 +26,12 @@ mod kube;
 mod output;
 mod owner;
 mod progress;
+mod rows;
 mod ssh_config;
+mod top;
 mod wait;
+mod watching;
+mod why;
 
 use std::process::ExitCode;
 

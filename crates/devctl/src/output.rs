@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use comfy_table::{Cell, Color, Table, presets};
 use serde::Serialize;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::{
     escape,
@@ -35,6 +36,16 @@ pub fn print(text: &str) -> Outcome {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(e) => Err(Failure::io("failed to write to standard output", &e)),
         Ok(()) => Ok(()),
+    }
+}
+
+/// Prints bytes as they are. `false` when nobody reads them any more.
+pub fn raw(bytes: &[u8]) -> Outcome<bool> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Failure::io("failed to write to standard output", &e)),
+        Ok(()) => Ok(true),
     }
 }
 
@@ -72,6 +83,35 @@ pub fn structured<T: Serialize>(value: &T, format: Format) -> Outcome<String> {
     } else {
         Ok(yaml)
     }
+}
+
+/// One of several that come one after another: YAML needs a mark between them.
+pub fn document<T: Serialize>(value: &T, format: Format) -> Outcome<String> {
+    let mark = if format == Format::Yaml { "---\n" } else { "" };
+    Ok(format!("{mark}{}", structured(value, format)?))
+}
+
+/// Columns that the text takes on a terminal.
+pub fn columns_of(text: &str) -> usize {
+    text.width()
+}
+
+/// As much of the text as fits into so many columns.
+pub fn cut(text: &str, room: usize) -> &str {
+    let mut used = 0;
+    for (at, letter) in text.char_indices() {
+        used += letter.width().unwrap_or(0);
+        if used > room {
+            return text.get(..at).unwrap_or_default();
+        }
+    }
+    text
+}
+
+/// Columns of the terminal.
+pub fn width() -> Option<usize> {
+    let (columns, _) = crossterm::terminal::size().ok()?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 /// Bookkeeping of the API server that hides what people look for; kubectl leaves it out too.

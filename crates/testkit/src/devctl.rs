@@ -7,7 +7,15 @@ use std::{
 
 use anyhow::Context as _;
 use kube::config::{Kubeconfig, NamedAuthInfo};
-use tokio::process::Command;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
 
 use crate::{Scene, binary, users::User};
 
@@ -18,23 +26,76 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Runs it in the scene's namespace with the user's credentials and a home of its own.
 pub async fn run(scene: &Scene, user: &User, arguments: &[&str]) -> anyhow::Result<Output> {
+    let (mut command, _home) = command(scene, user, arguments)?;
+    let running = command.output();
+    tokio::time::timeout(PATIENCE, running)
+        .await
+        .with_context(|| format!("devctl {arguments:?} does not end"))?
+        .with_context(|| format!("failed to run devctl {arguments:?}"))
+}
+
+/// One that goes on until it is interrupted.
+pub struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// All that it has printed.
+    pub said: Vec<String>,
+    _home: TempDir,
+}
+
+/// Starts one that does not end by itself.
+pub fn start(scene: &Scene, user: &User, arguments: &[&str]) -> anyhow::Result<Running> {
+    let (mut command, home) = command(scene, user, arguments)?;
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let stdout = child.stdout.take().context("no standard output")?;
+    Ok(Running {
+        child,
+        lines: BufReader::new(stdout).lines(),
+        said: Vec::new(),
+        _home: home,
+    })
+}
+
+impl Running {
+    /// Waits for a line that holds all these words.
+    pub async fn says(&mut self, words: &[&str]) -> anyhow::Result<String> {
+        let found = async {
+            while let Some(line) = self.lines.next_line().await? {
+                self.said.push(line.clone());
+                if words.iter().all(|word| line.contains(word)) {
+                    return Ok(line);
+                }
+            }
+            anyhow::bail!("it ended without a line of {words:?}: {:?}", self.said)
+        };
+        tokio::time::timeout(PATIENCE, found)
+            .await
+            .with_context(|| format!("no line of {words:?}"))?
+    }
+
+    /// Ends it as Ctrl-C does; its exit code.
+    pub async fn interrupt(mut self) -> anyhow::Result<Option<i32>> {
+        let id = self.child.id().context("it has ended")?;
+        kill(Pid::from_raw(id.cast_signed()), Signal::SIGINT)?;
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        Ok(ended.context("it does not end")??.code())
+    }
+}
+
+fn command(scene: &Scene, user: &User, arguments: &[&str]) -> anyhow::Result<(Command, TempDir)> {
     let home = tempfile::tempdir()?;
     let kubeconfig = home.path().join("kubeconfig");
     std::fs::write(&kubeconfig, text(scene, user)?)?;
-    let binary = binary::find(BINARY, "devctl")?;
-    let running = Command::new(&binary)
+    let mut command = Command::new(binary::find(BINARY, "devctl")?);
+    command
         .args(arguments)
         .env_clear()
         .env("HOME", home.path())
         .env("KUBECONFIG", &kubeconfig)
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    tokio::time::timeout(PATIENCE, running)
-        .await
-        .with_context(|| format!("devctl {arguments:?} does not end"))?
-        .with_context(|| format!("failed to run {}", binary.display()))
+        .kill_on_drop(true);
+    Ok((command, home))
 }
 
 /// The cluster's own kubeconfig with the user's credentials in place of the administrator's. JSON is YAML.

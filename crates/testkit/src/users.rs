@@ -46,7 +46,8 @@ pub fn developer() -> Vec<PolicyRule> {
             &["pods", "services", "persistentvolumeclaims"],
             &["get", "list", "watch"],
         ),
-        rule(&[""], &["pods/portforward"], &["create"]),
+        rule(&[""], &["pods/log"], &["get"]),
+        rule(&[""], &["pods/portforward"], &["get", "create"]),
         rule(
             &["", "events.k8s.io"],
             &["events"],

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use devserver_api::{DevServer, VolumeRetention, group, names::ServerName};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::{ResourceExt as _, api::ListParams};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time};
+use kube::ResourceExt as _;
 
 use super::{
     create::object_name,
@@ -17,6 +17,7 @@ use crate::{
     escape,
     exit::Exit,
     failure::Outcome,
+    happened,
     kube::{self as cluster, Place, Session},
     output::{self, Columns, Format, or_dash},
     progress,
@@ -49,7 +50,7 @@ pub async fn run(global: &Global, args: &Describe) -> Outcome<Exit> {
 }
 
 /// The pod, when there is one and the user may see it.
-async fn pod(global: &Global, session: &Session, server: &DevServer) -> Option<Pod> {
+pub(super) async fn pod(global: &Global, session: &Session, server: &DevServer) -> Option<Pod> {
     let name = ServerName::parse(&server.name_any()).ok()?.pod();
     match cluster::answer("failed to get the pod", session.pods().get_opt(&name)).await {
         Ok(pod) => pod.filter(|p| progress::is_of(p, server)),
@@ -198,48 +199,21 @@ fn machine(pod: Option<&Pod>) -> String {
     text
 }
 
-/// Events of the DevServer and of its pod; who may not list them sees a line that says so.
+/// Events of the DevServer and its objects; who may not list them sees a line that says so.
 async fn events(global: &Global, session: &Session, server: &DevServer, now: Timestamp) -> String {
-    let name = server.name_any();
-    let pod = ServerName::parse(&name)
-        .map(|n| n.pod())
-        .unwrap_or_default();
-    let list = cluster::answer(
-        "failed to list events",
-        session.events().list(&ListParams::default()),
-    )
-    .await;
-    let mut events: Vec<Event> = match list {
-        Ok(list) => list.items,
+    let events = match super::events::list(session, &server.name_any(), Some(server)).await {
+        Ok(events) => events,
         Err(failure) => {
             global.detail(format_args!("{failure}"));
             return "Events:         (you may not list events)\n".to_owned();
         }
     };
-    events.retain(|e| {
-        let of = |kind: &str, name: &str| {
-            e.involved_object.kind.as_deref() == Some(kind)
-                && e.involved_object.name.as_deref() == Some(name)
-        };
-        of("DevServer", &name) || of("StatefulSet", &name) || of("Pod", &pod)
-    });
-    // Older than the DevServer is about another one of that name.
-    events.retain(|e| time(e) >= server.metadata.creation_timestamp.as_ref().map(|t| t.0));
-    // Writers differ in how exact their times are, so within a second the order of writing decides.
-    events.sort_by_key(|e| {
-        let version = e
-            .metadata
-            .resource_version
-            .as_ref()
-            .and_then(|v| v.parse::<u64>().ok());
-        (time(e).map(Timestamp::as_second), version)
-    });
     if events.is_empty() {
         return "Events:         none\n".to_owned();
     }
     let mut columns = Columns::new(&["  AGE", "TYPE", "REASON", "MESSAGE"]);
     for event in events.iter().skip(events.len().saturating_sub(EVENTS)) {
-        let at = time(event).map(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time);
+        let at = happened::time(event).map(Time);
         columns.row(&[
             &format!("  {}", age(at.as_ref(), now)),
             &or_dash(event.type_.as_deref()),
@@ -248,19 +222,6 @@ async fn events(global: &Global, session: &Session, server: &DevServer, now: Tim
         ]);
     }
     format!("Events:\n{}", columns.finish())
-}
-
-/// When it last happened; which field says so depends on who wrote the event.
-fn time(event: &Event) -> Option<Timestamp> {
-    let series = event
-        .series
-        .as_ref()
-        .and_then(|s| s.last_observed_time.as_ref())
-        .map(|t| t.0);
-    series
-        .or(event.last_timestamp.as_ref().map(|t| t.0))
-        .or(event.event_time.as_ref().map(|t| t.0))
-        .or(event.metadata.creation_timestamp.as_ref().map(|t| t.0))
 }
 
 fn how_to_reach(place: &Place, server: &DevServer) -> String {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{ResourceExt as _, api::ListParams};
 
-use super::create::object_name;
+use super::{create::object_name, list_watch};
 use crate::{
     args::{Global, List},
     exit::Exit,
@@ -28,6 +28,9 @@ pub async fn run(global: &Global, args: &List) -> Outcome<Exit> {
     )
     .await?
     .items;
+    if args.watch {
+        return list_watch::run(args, api, &servers).await;
+    }
     match args.output.output {
         Format::Json | Format::Yaml => {
             output::print(&output::structured(
@@ -64,6 +67,15 @@ pub async fn run(global: &Global, args: &List) -> Outcome<Exit> {
 }
 
 fn table(servers: &[DevServer], has_namespace: bool, is_wide: bool, now: Timestamp) -> String {
+    let mut columns = Columns::new(&headings(has_namespace, is_wide));
+    for server in servers {
+        columns.row(&cells(server, has_namespace, is_wide, now));
+    }
+    columns.finish()
+}
+
+/// Headings of the columns.
+pub fn headings(has_namespace: bool, is_wide: bool) -> Vec<&'static str> {
     let mut headings = vec!["NAME", "PHASE", "FLAVOR", "IMAGE", "AGE", "EXPIRES"];
     if has_namespace {
         headings.insert(0, "NAMESPACE");
@@ -71,39 +83,49 @@ fn table(servers: &[DevServer], has_namespace: bool, is_wide: bool, now: Timesta
     if is_wide {
         headings.extend(["OWNER", "NODE PORT", "MESSAGE"]);
     }
-    let mut columns = Columns::new(&headings);
-    for server in servers {
-        let status = server.status.as_ref();
-        let mut row = vec![
-            server.name_any(),
-            phase(server).to_owned(),
-            or_dash(
-                status
-                    .and_then(|s| s.flavor.as_deref())
-                    .or(server.spec.flavor.as_deref()),
-            ),
-            or_dash(server.spec.image.as_deref()),
-            age(server.metadata.creation_timestamp.as_ref(), now),
-            // Until the operator has looked, nobody knows: the platform may have a default.
-            status.map_or_else(
-                || "-".to_owned(),
-                |s| expires(s.expiration_time.as_ref(), now),
-            ),
-        ];
-        if has_namespace {
-            row.insert(0, server.namespace().unwrap_or_default());
-        }
-        if is_wide {
-            let port = status
-                .and_then(|s| s.ssh.as_ref())
-                .and_then(|s| s.node_port);
-            row.push(or_dash(server.spec.owner.as_deref()));
-            row.push(or_dash(port.map(|p| p.to_string()).as_deref()));
-            row.push(or_dash(status.and_then(|s| s.message.as_deref())));
-        }
-        columns.row(&row);
+    headings
+}
+
+/// One row.
+pub fn cells(
+    server: &DevServer,
+    has_namespace: bool,
+    is_wide: bool,
+    now: Timestamp,
+) -> Vec<String> {
+    let status = server.status.as_ref();
+    let mut row = vec![
+        server.name_any(),
+        phase(server).to_owned(),
+        or_dash(flavor(server)),
+        or_dash(server.spec.image.as_deref()),
+        age(server.metadata.creation_timestamp.as_ref(), now),
+        // Until the operator has looked, nobody knows: the platform may have a default.
+        status.map_or_else(
+            || "-".to_owned(),
+            |s| expires(s.expiration_time.as_ref(), now),
+        ),
+    ];
+    if has_namespace {
+        row.insert(0, server.namespace().unwrap_or_default());
     }
-    columns.finish()
+    if is_wide {
+        let port = status
+            .and_then(|s| s.ssh.as_ref())
+            .and_then(|s| s.node_port);
+        row.push(or_dash(server.spec.owner.as_deref()));
+        row.push(or_dash(port.map(|p| p.to_string()).as_deref()));
+        row.push(or_dash(status.and_then(|s| s.message.as_deref())));
+    }
+    row
+}
+
+/// The flavor in use, also when it was the default.
+pub fn flavor(server: &DevServer) -> Option<&str> {
+    let status = server.status.as_ref();
+    status
+        .and_then(|s| s.flavor.as_deref())
+        .or(server.spec.flavor.as_deref())
 }
 
 /// The phase as people should see it: an object on its way out says so whatever its status still says.

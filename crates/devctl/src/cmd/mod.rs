@@ -2,25 +2,36 @@
 
 mod admin;
 mod advice;
+mod code;
 pub mod completion;
 mod config;
+mod cp;
 mod create;
 mod delete;
 mod describe;
+mod doctor;
+pub mod events;
 mod extend;
 mod flavors;
-mod list;
+pub mod list;
+mod list_watch;
+mod logs;
+mod man;
+mod port_forward;
+mod reach;
 mod render;
 mod restart;
 mod ssh;
 mod ssh_proxy;
 mod suspend;
+mod top;
+mod version;
+mod why;
 
 use crate::{
     args::{Cli, Command},
     exit::Exit,
     failure::Outcome,
-    output,
 };
 
 /// Runs the command.
@@ -30,8 +41,15 @@ pub async fn run(cli: &Cli) -> Outcome<Exit> {
         Command::Create(args) => create::run(global, args).await,
         Command::List(args) => list::run(global, args).await,
         Command::Describe(args) => describe::run(global, args).await,
+        Command::Events(args) => events::run(global, args).await,
+        Command::Logs(args) => logs::run(global, args).await,
+        Command::Why(args) => why::run(global, args).await,
+        Command::Top(args) => top::run(global, args).await,
         Command::Delete(args) => delete::run(global, args).await,
         Command::Ssh(args) => ssh::run(global, args).await,
+        Command::Cp(args) => cp::run(global, args).await,
+        Command::Code(args) => code::run(global, args).await,
+        Command::PortForward(args) => port_forward::run(global, args).await,
         Command::SshProxy(args) => ssh_proxy::run(global, args).await,
         Command::Suspend(args) => suspend::suspend(global, args).await,
         Command::Resume(args) => suspend::resume(global, args).await,
@@ -42,9 +60,8 @@ pub async fn run(cli: &Cli) -> Outcome<Exit> {
         Command::Config(args) => config::run(global, args).await,
         Command::Admin(admin) => admin::run(global, admin).await,
         Command::Completion { shell } => completion::run(*shell),
-        Command::Version => {
-            output::print(&format!("devctl {}\n", env!("CARGO_PKG_VERSION")))?;
-            Ok(Exit::Ok)
-        }
+        Command::Doctor(args) => doctor::run(global, args).await,
+        Command::Man(args) => man::run(args),
+        Command::Version(args) => version::run(global, args).await,
     }
 }
