@@ -21,13 +21,16 @@ async fn devctl_list_watch_prints_each_change_and_ends_well() -> anyhow::Result<
         list.says(&[sample::NAME, "Running"]).await?;
         let mut events = devctl::start(&scene, &alice, &["events", sample::NAME, "--watch"])?;
         events.says(&["SuccessfulCreate"]).await?;
+        let suspend = serde_json::json!({"spec": {"suspend": true}});
+        scene.patch(sample::NAME, suspend).await?;
+        list.says(&[sample::NAME, "Suspended"]).await?;
+        events.says(&["SuccessfulDelete"]).await?;
         let params = DeleteParams::default();
         scene
             .api::<DevServer>()
             .delete(sample::NAME, &params)
             .await?;
         list.says(&[sample::NAME, "Deleted"]).await?;
-        events.says(&["SuccessfulDelete"]).await?;
         let headings = list
             .said
             .iter()

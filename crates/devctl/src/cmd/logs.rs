@@ -24,8 +24,8 @@ pub async fn run(global: &Global, args: &Logs) -> Outcome<Exit> {
     let name = args.named.name()?;
     let session = Session::connect(global).await?;
     let server = session.server(name).await?;
-    let pod = pod(&session, &server).await?;
     let container = args.container.name();
+    let pod = pod(&session, &server, container).await?;
     let params = LogParams {
         container: Some(container.to_owned()),
         follow: args.follow,
@@ -40,7 +40,7 @@ pub async fn run(global: &Global, args: &Logs) -> Outcome<Exit> {
         Ok(log) => log,
         Err(error) => {
             let failure = Failure::kube(what, &error);
-            return Err(match remedy(&error, name, container) {
+            return Err(match remedy(&error, name) {
                 Some(remedy) => failure.remedy(remedy),
                 None => failure,
             });
@@ -60,13 +60,25 @@ pub async fn run(global: &Global, args: &Logs) -> Outcome<Exit> {
 }
 
 /// The pod of this very DevServer; without one there is no log, and it is said why.
-async fn pod(session: &Session, server: &DevServer) -> Outcome<Pod> {
+async fn pod(session: &Session, server: &DevServer, container: &str) -> Outcome<Pod> {
     let name = server.name_any();
     let parsed =
         ServerName::parse(&name).map_err(|e| Failure::usage(format!("the name '{name}' {e}")))?;
     let what = format!("failed to get the pod of DevServer '{name}'");
     let asked = cluster::answer(&what, session.pods().get_opt(&parsed.pod())).await?;
-    if let Some(pod) = asked.filter(|pod| progress::is_of(pod, server)) {
+    let has_container = |pod: &Pod| {
+        let mut containers = pod.spec.iter().flat_map(|s| &s.containers);
+        containers.any(|c| c.name == container)
+    };
+    let found = asked.filter(|pod| progress::is_of(pod, server));
+    if found.as_ref().is_some_and(|pod| !has_container(pod)) {
+        let none = format!("DevServer '{name}' has no container '{container}'");
+        return Err(Failure::new(Exit::NotFound, none)
+            .remedy("there is 'dev', and 'ssh' only where spec.ssh.mode is Sidecar"));
+    }
+    // Of a pod that has no node the API server says that its log is empty, which is true and no help.
+    let has_node = |pod: &Pod| pod.spec.as_ref().is_some_and(|s| s.node_name.is_some());
+    if let Some(pod) = found.filter(has_node) {
         return Ok(pod);
     }
     let none = Failure::new(Exit::Error, format!("DevServer '{name}' has no log"));
@@ -74,13 +86,13 @@ async fn pod(session: &Session, server: &DevServer) -> Outcome<Pod> {
         none.because("it is suspended, and the log ended with its pod")
             .remedy(format!("start it with `devctl resume {name}`"))
     } else {
-        none.because("it has no pod yet")
+        none.because("it has not started yet")
             .remedy(format!("`devctl why {name}` says what it is waiting for"))
     })
 }
 
 /// What the words of the API server ask for.
-fn remedy(error: &kube::Error, name: &str, container: &str) -> Option<String> {
+fn remedy(error: &kube::Error, name: &str) -> Option<String> {
     let kube::Error::Api(status) = error else {
         return None;
     };
@@ -90,11 +102,6 @@ fn remedy(error: &kube::Error, name: &str, container: &str) -> Option<String> {
             "its container was never started again, so this is the only log: leave --previous out"
                 .to_owned(),
         );
-    }
-    if said("is not valid for pod") || said("not found in pod") {
-        return Some(format!(
-            "there is no container '{container}'; it is 'dev', and 'ssh' only where spec.ssh.mode is Sidecar"
-        ));
     }
     if said("waiting to start") || said("PodInitializing") || said("does not have a host assigned")
     {
@@ -148,16 +155,15 @@ mod tests {
                 "previous terminated container \"dev\" in pod \"a-0\" not found",
                 "--previous",
             ),
-            ("container ssh is not valid for pod a-0", "Sidecar"),
             (
                 "container \"dev\" in pod \"a-0\" is waiting to start: ContainerCreating",
                 "devctl why a",
             ),
             ("pod a-0 does not have a host assigned", "devctl why a"),
         ] {
-            let remedy = remedy(&error(message), "a", "ssh").unwrap();
+            let remedy = remedy(&error(message), "a").unwrap();
             assert!(remedy.contains(word), "{message}: {remedy}");
         }
-        assert_eq!(remedy(&error("something else"), "a", "dev"), None);
+        assert_eq!(remedy(&error("something else"), "a"), None);
     }
 }
