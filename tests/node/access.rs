@@ -58,8 +58,13 @@ async fn strangers_passwords_root_and_a_false_host_are_refused() -> anyhow::Resu
     let user = User::new("refused").await?;
     user.create("box", &[])?;
     let (config, host) = user.ssh_config("box")?;
-    let config = config.display().to_string();
     let key = user.key();
+    // The user's own key stays for the gateway only: it would open the machine beside any other.
+    let text = std::fs::read_to_string(&config)?;
+    let own = format!("    IdentityFile \"{key}\"\n");
+    assert!(text.contains(&own), "{text}");
+    std::fs::write(&config, text.replacen(&own, "", 1))?;
+    let config = config.display().to_string();
     let stranger = user.file("stranger").display().to_string();
     user.run(
         "ssh-keygen",
