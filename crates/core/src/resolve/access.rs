@@ -1,6 +1,6 @@
 //! Keys, exposure and greeting.
 
-use devserver_api::{Collaborator, PasswordHash, SshMode, SshSpec, names::ServerName};
+use devserver_api::{PasswordHash, SshMode, SshSpec, names::ServerName};
 
 use super::keys;
 use crate::{
@@ -15,7 +15,7 @@ const PASSWORD_FIELD: &str = "spec.ssh.passwordHashFrom";
 /// `restricted_by` is the flavor that forbids root, if it does.
 pub(super) fn resolve(
     spec: &SshSpec,
-    collaborators: &[Collaborator],
+    people: keys::People<'_>,
     name: &ServerName,
     restricted_by: Option<&str>,
     references: &References,
@@ -23,7 +23,7 @@ pub(super) fn resolve(
 ) -> Result<Ssh, InvalidAccess> {
     let mode = mode(spec, restricted_by)?;
     let password = password(spec, mode, references, platform)?;
-    let keys = keys::resolve(spec, collaborators, references)?;
+    let keys = keys::resolve(spec, people, references)?;
     let needs_key = mode != SshMode::Disabled && password.is_none();
     if keys.is_empty() && needs_key && keys::are_known(spec, references) {
         return Err(InvalidAccess::NoKey);

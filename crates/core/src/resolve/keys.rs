@@ -8,10 +8,50 @@ use crate::{References, invalid::InvalidAccess, references::Found};
 /// More are no team but a mistake, and sshd would read them all at every login.
 const MAX_KEYS: usize = 1000;
 
+/// Whose keys log in besides those of the spec.
+#[derive(Clone, Copy, Default)]
+pub(super) struct People<'a> {
+    /// The owner, whose DevServerUser may have keys.
+    pub owner: Option<&'a str>,
+    /// Those the owner named.
+    pub collaborators: &'a [Collaborator],
+}
+
+impl<'a> People<'a> {
+    /// The keys of the owner's DevServerUser (decision C-KEYS). The namespace's user counts only for machines of their own.
+    fn own_keys(self, references: &'a References) -> impl Iterator<Item = (String, &'a str)> {
+        let user = references.user.as_ref().map(|user| &user.spec);
+        let own = user.filter(|user| self.owner == Some(user.username.as_str()));
+        let keys = own
+            .map_or(&[][..], |user| &user.ssh_public_keys)
+            .iter()
+            .enumerate();
+        keys.map(|(index, text)| {
+            (
+                format!("spec.sshPublicKeys[{index}] of the DevServerUser"),
+                text.as_str(),
+            )
+        })
+    }
+
+    fn keys_of_collaborators(self) -> impl Iterator<Item = (String, &'a str)> {
+        self.collaborators
+            .iter()
+            .enumerate()
+            .flat_map(|(index, other)| {
+                let keys = other.public_keys.iter().enumerate();
+                keys.map(move |(key, text)| {
+                    let field = format!("spec.collaborators[{index}].publicKeys[{key}]");
+                    (field, text.as_str())
+                })
+            })
+    }
+}
+
 /// Keys without repetition. What no cluster was asked about, as when rendering, is left out.
 pub(super) fn resolve(
     spec: &SshSpec,
-    collaborators: &[Collaborator],
+    people: People<'_>,
     references: &References,
 ) -> Result<Vec<PublicKey>, InvalidAccess> {
     let single = spec
@@ -23,14 +63,10 @@ pub(super) fn resolve(
         .iter()
         .enumerate()
         .map(|(index, text)| (format!("spec.ssh.publicKeys[{index}]"), text.as_str()));
-    let of_others = collaborators.iter().enumerate().flat_map(|(index, other)| {
-        let keys = other.public_keys.iter().enumerate();
-        keys.map(move |(key, text)| {
-            let field = format!("spec.collaborators[{index}].publicKeys[{key}]");
-            (field, text.as_str())
-        })
-    });
-    let mut texts: Vec<(String, &str)> = single.chain(listed).chain(of_others).collect();
+    let of_people = people
+        .own_keys(references)
+        .chain(people.keys_of_collaborators());
+    let mut texts: Vec<(String, &str)> = single.chain(listed).chain(of_people).collect();
     for (index, source) in spec.authorized_keys_from.iter().enumerate() {
         let field = format!("spec.ssh.authorizedKeysFrom[{index}]");
         let (kind, named) = named(source).ok_or_else(|| InvalidAccess::Reference(field.clone()))?;

@@ -54,6 +54,13 @@ fn container(
     Ok((placement, resources))
 }
 
+fn people(spec: &DevServerSpec) -> keys::People<'_> {
+    keys::People {
+        owner: spec.owner.as_deref(),
+        collaborators: &spec.collaborators,
+    }
+}
+
 /// Checks the spec against the things it names.
 pub fn resolve(
     server: &DevServer,
@@ -69,7 +76,7 @@ pub fn resolve(
     let restricted_by = restricted.then_some(flavor.name.as_str());
     let ssh = access::resolve(
         &spec.ssh,
-        &spec.collaborators,
+        people(spec),
         &name,
         restricted_by,
         references,

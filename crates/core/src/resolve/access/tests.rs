@@ -1,6 +1,6 @@
-use devserver_api::{KeyRef, KeysSource, ssh_key::KeyError};
+use devserver_api::{Collaborator, KeyRef, KeysSource, ssh_key::KeyError};
 
-use super::*;
+use super::{keys::People, *};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8gD0mS1nGkZ3Y8u3n8oQm4c2p1Ff0J7w0m1G7f9l2R alice@example.com";
 const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFoGcrXBJvgY4ixZ7v1mPq0k3o8XQm2uTnLd5hRw9sYa bob@example.com";
@@ -31,7 +31,14 @@ fn resolved(spec: &SshSpec, texts: &[Option<&str>]) -> Result<Ssh, InvalidAccess
         ..References::default()
     };
     let name = ServerName::parse("box").unwrap();
-    resolve(spec, &[], &name, None, &references, &Platform::default())
+    resolve(
+        spec,
+        People::default(),
+        &name,
+        None,
+        &references,
+        &Platform::default(),
+    )
 }
 
 #[test]
@@ -63,7 +70,10 @@ fn keys_of_collaborators_log_in_and_a_bad_one_is_named() {
         let references = References::default();
         resolve(
             &spec,
-            &others,
+            People {
+                collaborators: &others,
+                ..People::default()
+            },
             &name,
             None,
             &references,
@@ -162,7 +172,7 @@ fn a_flavor_without_root_means_a_sidecar_and_refuses_sshd_in_the_container() {
         let references = References::default();
         resolve(
             &spec,
-            &[],
+            People::default(),
             &name,
             Some("tight"),
             &references,
@@ -203,13 +213,30 @@ fn s0_15_passwords_are_refused_unless_the_platform_allows_them() {
     };
     let name = ServerName::parse("box").unwrap();
     let references = References::default();
-    assert!(resolve(&spec, &[], &name, None, &references, &platform).is_ok());
+    assert!(
+        resolve(
+            &spec,
+            People::default(),
+            &name,
+            None,
+            &references,
+            &platform
+        )
+        .is_ok()
+    );
     let sidecar = SshSpec {
         mode: Some(SshMode::Sidecar),
         ..spec
     };
     assert_eq!(
-        resolve(&sidecar, &[], &name, None, &references, &platform),
+        resolve(
+            &sidecar,
+            People::default(),
+            &name,
+            None,
+            &references,
+            &platform
+        ),
         Err(InvalidAccess::PasswordNeedsInContainer)
     );
 }
@@ -227,7 +254,15 @@ fn with_password(found: Option<Found>) -> Result<Option<Password>, InvalidAccess
         ..References::default()
     };
     let name = ServerName::parse("box").unwrap();
-    resolve(&spec, &[], &name, None, &references, &platform).map(|ssh| ssh.password)
+    resolve(
+        &spec,
+        People::default(),
+        &name,
+        None,
+        &references,
+        &platform,
+    )
+    .map(|ssh| ssh.password)
 }
 
 #[test]
@@ -271,7 +306,7 @@ fn an_object_of_the_platform_is_no_source_of_keys() {
     let name = ServerName::parse("box").unwrap();
     let told = resolve(
         &from_secret(),
-        &[],
+        People::default(),
         &name,
         None,
         &references,
@@ -283,4 +318,43 @@ fn an_object_of_the_platform_is_no_source_of_keys() {
         told.to_string().contains("spec.ssh.authorizedKeysFrom[0]"),
         "{told}"
     );
+}
+
+#[test]
+fn the_keys_of_the_owner_as_a_user_of_the_platform_log_in_and_nobody_elses() {
+    let mut user =
+        devserver_api::DevServerUser::new("alice", devserver_api::DevServerUserSpec::default());
+    user.spec.username = "alice".to_owned();
+    user.spec.ssh_public_keys = vec![OTHER.to_owned()];
+    let references = References {
+        user: Some(user),
+        ..References::default()
+    };
+    let name = ServerName::parse("box").unwrap();
+    let spec = SshSpec {
+        public_key: Some(KEY.to_owned()),
+        ..SshSpec::default()
+    };
+    let lines = |owner| {
+        let people = People {
+            owner,
+            ..People::default()
+        };
+        let ssh = resolve(
+            &spec,
+            people,
+            &name,
+            None,
+            &references,
+            &Platform::default(),
+        )
+        .unwrap();
+        ssh.keys
+            .iter()
+            .map(devserver_api::ssh_key::PublicKey::line)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines(Some("alice")), [KEY, OTHER]);
+    assert_eq!(lines(Some("bob")), [KEY]);
+    assert_eq!(lines(None), [KEY]);
 }
