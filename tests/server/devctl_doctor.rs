@@ -16,7 +16,13 @@ async fn doctor(
 ) -> anyhow::Result<(Option<i32>, Vec<(String, String, String)>)> {
     let output = devctl::run(scene, user, &["doctor", "-o", "json"]).await?;
     let checks: Vec<Value> = serde_json::from_slice(&output.stdout)?;
-    let word = |check: &Value, field: &str| check[field].as_str().unwrap_or_default().to_owned();
+    let word = |check: &Value, field: &str| {
+        check
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let checks = checks
         .iter()
         .map(|c| (word(c, "name"), word(c, "verdict"), word(c, "found")))

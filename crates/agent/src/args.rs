@@ -12,6 +12,8 @@ pub const USAGE: &str = "usage: devserver-agent init -- PROGRAM [ARGUMENT…]
        devserver-agent authorized-keys USER
        devserver-agent as-login-user [--log FILE] -- PROGRAM [ARGUMENT…]
        devserver-agent copy FROM TO
+       devserver-agent session NAME [-- PROGRAM [ARGUMENT…]]
+       devserver-agent sessions
        devserver-agent version";
 
 /// Exit status of a wrong command line, as `sysexits.h` has it.
@@ -49,6 +51,33 @@ pub enum Command {
         from: PathBuf,
         /// The folder that becomes the copy.
         to: PathBuf,
+    },
+    /// Show a named terminal, and make it when it is not there.
+    Session {
+        /// Its name.
+        name: String,
+        /// What to run in a new one, with its arguments; empty is the login shell.
+        program: Vec<OsString>,
+    },
+    /// List the named terminals.
+    Sessions,
+    /// Keep a named terminal; started by `session` and by nobody else.
+    SessionKeeper {
+        /// Its name.
+        name: String,
+        /// Rows and columns to begin with.
+        size: (u16, u16),
+        /// The program to run.
+        program: OsString,
+        /// Its arguments.
+        arguments: Vec<OsString>,
+    },
+    /// Become the program of a named terminal; started by `session-keeper` and by nobody else.
+    SessionProgram {
+        /// The program to run.
+        program: OsString,
+        /// Its arguments.
+        arguments: Vec<OsString>,
     },
     /// Print the version.
     Version,
@@ -99,9 +128,54 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Error
             }),
             Err(_) => Err(Error::Arguments("copy")),
         },
+        Some("session") => session(rest),
+        Some("sessions") if rest.is_empty() => Ok(Command::Sessions),
+        Some("session-keeper") => keeper(rest),
+        Some("session-program") => {
+            let (program, arguments) = program("session-program", rest)?;
+            Ok(Command::SessionProgram { program, arguments })
+        }
         Some("version" | "--version") if rest.is_empty() => Ok(Command::Version),
         _ => Err(Error::Unknown(command)),
     }
+}
+
+/// `NAME`, or `NAME -- PROGRAM [ARGUMENT…]`.
+fn session(rest: Vec<OsString>) -> Result<Command, Error> {
+    const WRONG: Error = Error::Arguments("session");
+    let mut rest = rest.into_iter();
+    let name = name(rest.next()).ok_or(WRONG)?;
+    let others: Vec<OsString> = rest.collect();
+    let program = if others.is_empty() {
+        Vec::new()
+    } else {
+        let (program, arguments) = program("session", others)?;
+        [vec![program], arguments].concat()
+    };
+    Ok(Command::Session { name, program })
+}
+
+/// `NAME ROWS COLUMNS -- PROGRAM [ARGUMENT…]`.
+fn keeper(rest: Vec<OsString>) -> Result<Command, Error> {
+    const WRONG: Error = Error::Arguments("session-keeper");
+    let number = |word: Option<OsString>| word?.to_str()?.parse::<u16>().ok();
+    let mut rest = rest.into_iter();
+    let name = name(rest.next()).ok_or(WRONG)?;
+    let size = number(rest.next()).zip(number(rest.next())).ok_or(WRONG)?;
+    let (program, arguments) = program("session-keeper", rest.collect())?;
+    Ok(Command::SessionKeeper {
+        name,
+        size,
+        program,
+        arguments,
+    })
+}
+
+/// A word that may be the name of a session.
+fn name(word: Option<OsString>) -> Option<String> {
+    let name = word?.into_string().ok()?;
+    crate::session::check_name(&name).ok()?;
+    Some(name)
 }
 
 /// Takes `--log FILE` away from the front.
@@ -185,6 +259,31 @@ mod tests {
         assert_eq!(log("as-login-user -- id --log x"), (None, 2));
         assert_eq!(parse_line("pause"), Ok(Command::Pause));
         assert!(parse_line("pause now").is_err());
+    }
+
+    #[test]
+    fn a_session_has_a_name_that_is_one_and_maybe_a_program() {
+        let session = |name: &str, program: &[&str]| {
+            Ok(Command::Session {
+                name: name.to_owned(),
+                program: program.iter().map(OsString::from).collect(),
+            })
+        };
+        assert_eq!(parse_line("session build"), session("build", &[]));
+        assert_eq!(
+            parse_line("session build -- make -j2"),
+            session("build", &["make", "-j2"])
+        );
+        for line in [
+            "session",
+            "session ../x",
+            "session a b",
+            "session a --",
+            "session -- a",
+        ] {
+            assert_eq!(parse_line(line), Err(Error::Arguments("session")), "{line}");
+        }
+        assert!(parse_line("session-keeper a 24 x -- sh").is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod password;
 mod pause;
 mod processes;
 mod procfs;
+mod session;
 mod settings;
 
 use std::process::ExitCode;
@@ -71,6 +72,24 @@ fn run(command: Command) -> Result<ExitCode> {
             let copied = copy::tree(&from, &to)?;
             eprintln!("devserver-agent: copied {copied} files to {}", to.display());
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Session { name, program } => Ok(ExitCode::from(session::attach(&name, &program)?)),
+        Command::Sessions => {
+            session::list()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::SessionKeeper {
+            name,
+            size,
+            program,
+            arguments,
+        } => {
+            session::keep(&name, size, &program, &arguments)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::SessionProgram { program, arguments } => {
+            Err(session::become_program(&program, &arguments))
+                .with_context(|| format!("failed to run {}", program.display()))
         }
         Command::Version => {
             println!("devserver-agent {}", env!("CARGO_PKG_VERSION"));
