@@ -7,6 +7,7 @@ mod default_flavor_told;
 mod delete;
 mod devctl_doctor;
 mod devctl_look;
+mod devctl_reach;
 mod devctl_watch;
 mod disruption;
 mod dns;
