@@ -1,13 +1,11 @@
 //! The program as a user runs it, where no cluster is needed.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use assert_cmd::Command;
+mod home;
+
+use home::Home;
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8gD0mS1nGkZ3Y8u3n8oQm4c2p1Ff0J7w0m1G7f9l2R me@laptop";
@@ -37,46 +35,6 @@ spec:
     requests: {cpu: 500m, memory: 1Gi}
     limits: {cpu: '2', memory: 4Gi}
 ";
-
-struct Home(tempfile::TempDir);
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        path
-    }
-
-    /// devctl with this home and nothing of the caller's surroundings.
-    fn devctl(&self, args: &[&str]) -> Command {
-        let mut command = Command::cargo_bin("devctl").unwrap();
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", self.0.path())
-            .args(args);
-        command
-    }
-
-    fn stdout(&self, args: &[&str]) -> String {
-        let output = self.devctl(args).assert().success().get_output().clone();
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn fails(&self, args: &[&str], code: i32) -> String {
-        let output = self.devctl(args).assert().code(code).get_output().clone();
-        String::from_utf8(output.stderr).unwrap()
-    }
-}
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -335,105 +293,4 @@ fn completion_scripts_and_their_answers_need_no_cluster() {
 #[test]
 fn the_version_is_printed() {
     assert!(Home::new().stdout(&["version"]).starts_with("devctl "));
-}
-
-#[test]
-fn the_help_of_every_command_that_looks_or_reaches_is_known() {
-    let home = Home::new();
-    for command in [
-        "events",
-        "logs",
-        "why",
-        "top",
-        "cp",
-        "code",
-        "port-forward",
-        "doctor",
-        "version",
-        "list",
-    ] {
-        let help = home.stdout(&[command, "--help"]);
-        insta::assert_snapshot!(format!("help_{command}"), help);
-    }
-}
-
-#[test]
-fn every_command_has_a_manual_page_and_none_is_of_what_is_hidden() {
-    let home = Home::new();
-    let folder = home.path("man");
-    home.devctl(&["man", folder.to_str().unwrap()])
-        .assert()
-        .success();
-    for command in [
-        "",
-        "-why",
-        "-port-forward",
-        "-admin-user-create",
-        "-config-ssh-include",
-    ] {
-        let page = fs::read_to_string(folder.join(format!("devctl{command}.1"))).unwrap();
-        assert!(
-            page.contains(".SH NAME") && page.contains("devctl"),
-            "{page}"
-        );
-    }
-    assert!(!folder.join("devctl-ssh-proxy.1").exists());
-}
-
-#[test]
-fn the_version_of_the_program_needs_no_cluster() {
-    let home = Home::new();
-    let expected = format!("devctl {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(home.stdout(&["version"]), expected);
-    assert_eq!(home.stdout(&["version", "--client"]), expected);
-    let json: serde_json::Value =
-        serde_json::from_str(&home.stdout(&["version", "-o", "json"])).unwrap();
-    assert_eq!(json["devctl"], env!("CARGO_PKG_VERSION"));
-    home.fails(&["version", "-o", "wide"], 2);
-}
-
-#[test]
-fn without_a_terminal_the_live_view_names_the_other_way() {
-    let text = Home::new().fails(&["top"], 2);
-    assert!(text.contains("devctl list --watch"), "{text}");
-}
-
-#[test]
-fn a_doctor_without_a_kubeconfig_still_looks_at_this_machine() {
-    let home = Home::new();
-    let output = home
-        .devctl(&["doctor"])
-        .assert()
-        .code(1)
-        .get_output()
-        .clone();
-    let text = String::from_utf8(output.stdout).unwrap();
-    for line in [
-        "ok    ssh client",
-        "warn  ssh key",
-        "warn  ssh config",
-        "fail  kubeconfig",
-    ] {
-        assert!(text.contains(line), "{line}: {text}");
-    }
-    assert!(!text.contains('\x1b'), "{text:?}");
-}
-
-#[test]
-fn what_is_copied_and_forwarded_is_checked_before_a_cluster_is_asked() {
-    let home = Home::new();
-    for (args, words) in [
-        (&["cp", "a", "b"][..], "no path is in a DevServer"),
-        (&["cp", "a:x", "b:y"], "two DevServers"),
-        (&["port-forward", "a", "http"], "not a port"),
-        (
-            &["port-forward", "a", "80", "--address", "everywhere"],
-            "address",
-        ),
-        (&["code", "a/b"], "name"),
-        (&["logs", "--previous", "--follow"], "cannot be used"),
-    ] {
-        let text = home.fails(args, 2);
-        assert!(text.contains(words), "{args:?}: {text}");
-    }
 }
