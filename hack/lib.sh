@@ -41,6 +41,18 @@ put() {
   fi
 }
 
+# own_target: checkouts may share the target folder, and to cargo their files are the same ones: what another checkout built
+# last would count as up to date here whenever it is newer than this one's edits. So the files of a checkout that takes
+# the folder over are made new.
+own_target() {
+  local stamp=$CARGO_TARGET_DIR/.checkout
+  [ "$(cat "$stamp" 2>/dev/null)" != "$REPO" ] || return 0
+  mkdir -p "$CARGO_TARGET_DIR"
+  find "$REPO" \( -name .git -o -path "$REPO/bin" -o -path "$REPO/tests/artifacts" \) -prune -o -type f -exec touch --no-create {} +
+  printf '%s\n' "$REPO" >"$stamp"
+}
+own_target
+
 # build_programs: bin/kubelab and bin/devctl, from the dev profile: minutes faster to build, fast enough to use.
 build_programs() {
   (cd "$REPO" && cargo build --quiet --locked -p kubelab -p devctl) &&
