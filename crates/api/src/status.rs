@@ -69,6 +69,8 @@ pub struct GatewayStatus {
     /// Name or address.
     pub host: String,
     /// Port.
+    // Kubernetes knows no unsigned formats and warns of them.
+    #[schemars(with = "i32", range(min = 1, max = 65535))]
     pub port: u16,
     /// Its public host keys, one line each, for `known_hosts`.
     #[schemars(length(min = 1))]
