@@ -103,7 +103,7 @@ fn state(visit: &Visit, grant: &Grant, target: &Target) -> State {
             Ok(found) => found,
             Err(refusal) => return State::No(refusal),
         };
-        match route::locate(table, &id, 22, networks) {
+        match route::locate(table, &id, 22, visit.client.ip(), networks) {
             Ok(_) => State::Runs(id),
             Err(Refusal::Suspended { by_policy, .. }) => State::Suspended(id, role, by_policy),
             Err(Refusal::Starting(_)) => {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use devserver_api::{DevServer, DevServerUser, group};
+use devserver_api::{DevServer, DevServerUser, cidr::Cidr, group};
 use k8s_openapi::api::core::v1 as core;
 use kube::ResourceExt;
 
@@ -42,11 +42,23 @@ pub fn server(server: &DevServer) -> Server {
             .map(|other| (other.user.clone(), keys(&other.public_keys)))
             .collect(),
         keys: of_spec.into_iter().chain(of_objects).collect(),
+        allowed_networks: allowed_networks(spec.ssh.allowed_cidrs.as_deref()),
         suspended: spec.suspend,
         suspended_by_policy: marked.is_some_and(|by| by == group::SUSPENDED_BY_POLICY),
         ends: server.metadata.deletion_timestamp.is_some(),
         phase: status.and_then(|s| s.phase),
     }
+}
+
+/// What cannot be read admits nobody.
+fn allowed_networks(texts: Option<&[String]>) -> Option<Vec<Cidr>> {
+    let texts = texts.filter(|texts| !texts.is_empty())?;
+    Some(
+        texts
+            .iter()
+            .filter_map(|text| Cidr::parse(text).ok())
+            .collect(),
+    )
 }
 
 /// The row of a pod, if it is the one pod of a DevServer's StatefulSet: by its labels, its name and its controller.
@@ -163,6 +175,16 @@ mod tests {
         assert_eq!(row.ports, BTreeMap::from([("ssh".to_owned(), 2222)]));
         assert!(row.ready && !row.ends && !row.host_network);
         assert_eq!(row.address, Some("10.244.0.7".parse().unwrap()));
+    }
+
+    #[test]
+    fn networks_that_cannot_be_read_admit_nobody_and_an_empty_list_is_none() {
+        let list = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        assert_eq!(allowed_networks(None), None);
+        assert_eq!(allowed_networks(Some(&[])), None);
+        assert_eq!(allowed_networks(Some(&list(&["office"]))), Some(Vec::new()));
+        let read = allowed_networks(Some(&list(&["10.0.0.0/8"])));
+        assert_eq!(read, Some(vec![Cidr::parse("10.0.0.0/8").unwrap()]));
     }
 
     #[test]

@@ -124,7 +124,9 @@ pub async fn open(
 
 fn refusal(unopened: &Unopened) -> ChannelOpenFailure {
     let code = match unopened {
-        Unopened::Refused(Refusal::NotFound | Refusal::Ambiguous(_) | Refusal::Port(_)) => 1,
+        Unopened::Refused(
+            Refusal::NotFound | Refusal::Ambiguous(_) | Refusal::Port(_) | Refusal::Network(_),
+        ) => 1,
         _ => 2,
     };
     ChannelOpenFailure::Other {
@@ -138,7 +140,7 @@ async fn reach(visit: &Visit, wish: &Wish) -> Result<(Route, TcpStream), Unopene
     let gateway = &visit.gateway;
     let limit = tokio::time::Instant::now() + gateway.settings.open_timeout;
     let grant = visit.grant().ok_or(Unopened::Refused(Refusal::NotFound))?;
-    let route = way(gateway, &grant, wish, limit)
+    let route = way(visit, &grant, wish, limit)
         .await
         .map_err(Unopened::Refused)?;
     let started = Instant::now();
@@ -159,17 +161,18 @@ async fn reach(visit: &Visit, wish: &Wish) -> Result<(Route, TcpStream), Unopene
 
 /// The way to the pod; waits for one that starts, and starts one that may be started so.
 async fn way(
-    gateway: &Gateway,
+    visit: &Visit,
     grant: &Grant,
     wish: &Wish,
     limit: tokio::time::Instant,
 ) -> Result<Route, Refusal> {
+    let gateway = &visit.gateway;
     let target = Target::parse(&wish.host).ok_or(Refusal::NotFound)?;
     let mut changes = gateway.changes();
     let mut woken = false;
     loop {
         changes.mark_unchanged();
-        let (role, refusal) = match look(gateway, grant, &target, wish.port) {
+        let (role, refusal) = match look(visit, grant, &target, wish.port) {
             Ok(route) => return Ok(route),
             Err(told) => told,
         };
@@ -198,15 +201,15 @@ async fn way(
 const DIAL_RESERVE: Duration = Duration::from_secs(1);
 
 fn look(
-    gateway: &Gateway,
+    visit: &Visit,
     grant: &Grant,
     target: &Target,
     port: u32,
 ) -> Result<Route, (Option<Role>, Refusal)> {
-    let networks = &gateway.settings.pod_networks;
-    gateway.ask(|table| {
+    let (client, networks) = (visit.client.ip(), &visit.gateway.settings.pod_networks);
+    visit.gateway.ask(|table| {
         let (id, role) = route::find(table, grant, target).map_err(|no| (None, no))?;
-        route::locate(table, &id, port, networks).map_err(|no| (Some(role), no))
+        route::locate(table, &id, port, client, networks).map_err(|no| (Some(role), no))
     })
 }
 

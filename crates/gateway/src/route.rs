@@ -1,6 +1,9 @@
 //! From a name and a port to the address of a pod, or to the reason why not.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use devserver_api::{Phase, cidr::Cidr, group};
 
@@ -49,6 +52,8 @@ pub enum Refusal {
     Failed(ServerId),
     /// Its pod has an address that is none of a pod.
     Address(ServerId),
+    /// Its owner allows other networks than the one the client is in.
+    Network(ServerId),
 }
 
 impl Refusal {
@@ -63,6 +68,7 @@ impl Refusal {
             Self::Ends(_) => "ends",
             Self::Failed(_) => "failed",
             Self::Address(_) => "address",
+            Self::Network(_) => "network",
         }
     }
 }
@@ -94,6 +100,10 @@ impl fmt::Display for Refusal {
             Self::Failed(id) => {
                 write!(f, "{id} could not start; `devctl describe {}` says why", id.name)
             }
+            Self::Network(id) => write!(
+                f,
+                "{id} may not be reached from your network; spec.ssh.allowedCIDRs names those it may be reached from"
+            ),
             Self::Address(id) => write!(
                 f,
                 "{id} has an address that may not be reached from here; tell an administrator"
@@ -135,14 +145,19 @@ pub fn find(table: &Table, grant: &Grant, target: &Target) -> Result<(ServerId, 
     }
 }
 
-/// The address behind a server that was found.
+/// The address behind a server that was found, for a client with that address.
 pub fn locate(
     table: &Table,
     id: &ServerId,
     port: u32,
+    client: IpAddr,
     pod_networks: &[Cidr],
 ) -> Result<Route, Refusal> {
     let server = table.server(id).ok_or(Refusal::NotFound)?;
+    let allowed = server.allowed_networks.as_ref();
+    if allowed.is_some_and(|all| !all.iter().any(|n| address::holds(*n, client))) {
+        return Err(Refusal::Network(id.clone()));
+    }
     let name = declared(port).ok_or(Refusal::Port(port))?;
     if server.ends {
         return Err(Refusal::Ends(id.clone()));
@@ -183,11 +198,7 @@ fn declared(port: u32) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
-fn answering<'a>(
-    table: &'a Table,
-    id: &ServerId,
-    server: &Server,
-) -> Option<(&'a Pod, std::net::IpAddr)> {
+fn answering<'a>(table: &'a Table, id: &ServerId, server: &Server) -> Option<(&'a Pod, IpAddr)> {
     let pod = table.pod(id, server).filter(|pod| pod.ready && !pod.ends)?;
     Some((pod, pod.address?))
 }

@@ -66,7 +66,7 @@ fn locate_with(change: impl FnOnce(&mut Server, &mut Pod), port: u32) -> Result<
     change(&mut server, &mut pod);
     table.put_server(id.clone(), server);
     table.put_pod(id.clone(), pod);
-    locate(&table, &id, port, &[])
+    locate(&table, &id, port, "203.0.113.5".parse().unwrap(), &[])
 }
 
 #[test]
@@ -172,4 +172,32 @@ fn the_client_is_told_why_there_is_no_way() {
         assert_eq!(refusal.reason(), reason);
         assert!(refusal.to_string().contains(word), "{refusal}");
     }
+}
+
+#[test]
+fn a_server_with_allowed_networks_is_reached_from_those_only() {
+    let (box_, mut table) = (id("box", "dev-alice"), table());
+    let allow = |table: &mut Table, networks: Option<&[&str]>| {
+        let parsed = |all: &[&str]| all.iter().map(|n| Cidr::parse(n).unwrap()).collect();
+        let mut row = server("alice", &[]);
+        row.allowed_networks = networks.map(parsed);
+        table.put_server(box_.clone(), row);
+    };
+    let from = |table: &Table, client: &str| locate(table, &box_, 22, client.parse().unwrap(), &[]);
+    allow(&mut table, Some(&["203.0.113.0/24", "2001:db8::/32"]));
+    for client in ["203.0.113.5", "2001:db8::1"] {
+        assert!(from(&table, client).is_ok(), "{client}");
+    }
+    for client in ["198.51.100.7", "2001:db9::1"] {
+        assert_eq!(
+            from(&table, client),
+            Err(Refusal::Network(box_.clone())),
+            "{client}"
+        );
+    }
+    // A list of which nothing could be read.
+    allow(&mut table, Some(&[]));
+    assert!(from(&table, "203.0.113.5").is_err());
+    allow(&mut table, None);
+    assert!(from(&table, "198.51.100.7").is_ok());
 }

@@ -7,7 +7,7 @@ use std::{
     net::IpAddr,
 };
 
-use devserver_api::Phase;
+use devserver_api::{Phase, cidr::Cidr};
 
 use crate::{fingerprint::Fingerprint, target::ServerId};
 
@@ -22,6 +22,9 @@ pub struct Server {
     pub collaborators: BTreeMap<String, HashSet<Fingerprint>>,
     /// Keys of `spec.ssh`, and those of `authorizedKeysFrom` as the operator tells them.
     pub keys: HashSet<Fingerprint>,
+    /// `spec.ssh.allowedCIDRs` with something in it: the networks people may come from. An empty list leaves the gateway as
+    /// the only way in, and so does not bound it.
+    pub allowed_networks: Option<Vec<Cidr>>,
     /// `spec.suspend`.
     pub suspended: bool,
     /// Whether a policy suspended it, and not its owner.
