@@ -212,6 +212,8 @@ pub struct Clients {
 pub struct Ssh {
     /// Keys of `authorized_keys`, without repetition.
     pub keys: Vec<PublicKey>,
+    /// Those of them that only `authorizedKeysFrom` names.
+    pub referenced_keys: Vec<PublicKey>,
     /// Where sshd runs.
     pub mode: SshMode,
     /// Login by password; `None`: there is none.

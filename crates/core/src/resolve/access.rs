@@ -25,11 +25,12 @@ pub(super) fn resolve(
     let password = password(spec, mode, references, platform)?;
     let keys = keys::resolve(spec, people, references)?;
     let needs_key = mode != SshMode::Disabled && password.is_none();
-    if keys.is_empty() && needs_key && keys::are_known(spec, references) {
+    if keys.all.is_empty() && needs_key && keys::are_known(spec, references) {
         return Err(InvalidAccess::NoKey);
     }
     Ok(Ssh {
-        keys,
+        keys: keys.all,
+        referenced_keys: keys.referenced,
         mode,
         password,
         expose: spec.expose.unwrap_or(platform.default_expose),

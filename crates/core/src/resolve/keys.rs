@@ -48,12 +48,21 @@ impl<'a> People<'a> {
     }
 }
 
-/// Keys without repetition. What no cluster was asked about, as when rendering, is left out.
+/// The keys that log in.
+#[derive(Default)]
+pub(super) struct Keys {
+    /// All, without repetition.
+    pub all: Vec<PublicKey>,
+    /// Those that `spec.ssh.authorizedKeysFrom` names: the ones that nobody can see in the spec.
+    pub referenced: Vec<PublicKey>,
+}
+
+/// What no cluster was asked about, as when rendering, is left out.
 pub(super) fn resolve(
     spec: &SshSpec,
     people: People<'_>,
     references: &References,
-) -> Result<Vec<PublicKey>, InvalidAccess> {
+) -> Result<Keys, InvalidAccess> {
     let single = spec
         .public_key
         .iter()
@@ -67,6 +76,7 @@ pub(super) fn resolve(
         .own_keys(references)
         .chain(people.keys_of_collaborators());
     let mut texts: Vec<(String, &str)> = single.chain(listed).chain(of_people).collect();
+    let visible = texts.len();
     for (index, source) in spec.authorized_keys_from.iter().enumerate() {
         let field = format!("spec.ssh.authorizedKeysFrom[{index}]");
         let (kind, named) = named(source).ok_or_else(|| InvalidAccess::Reference(field.clone()))?;
@@ -82,14 +92,21 @@ pub(super) fn resolve(
         let (count, max) = (texts.len(), MAX_KEYS);
         return Err(InvalidAccess::TooManyKeys { count, max });
     }
-    let mut keys: Vec<PublicKey> = Vec::new();
-    for (field, text) in texts {
+    let mut keys = Keys::default();
+    for (index, (field, text)) in texts.into_iter().enumerate() {
         let key = PublicKey::parse(text).map_err(|error| InvalidAccess::Key { field, error })?;
-        if !keys.iter().any(|known| known.is_same_key(&key)) {
-            keys.push(key);
+        if index >= visible {
+            add(&mut keys.referenced, key.clone());
         }
+        add(&mut keys.all, key);
     }
     Ok(keys)
+}
+
+fn add(keys: &mut Vec<PublicKey>, key: PublicKey) {
+    if !keys.iter().any(|known| known.is_same_key(&key)) {
+        keys.push(key);
+    }
 }
 
 /// Whether all objects with keys were looked at.

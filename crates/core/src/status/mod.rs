@@ -181,14 +181,20 @@ fn gateway(server: &DevServer, seen: &Observed, platform: &Platform) -> Option<G
     })
 }
 
-/// What the gateway, which reads no Secret, has to know of the keys in Secrets and ConfigMaps. With a spec that is not
+/// What the gateway, which reads no Secret, has to know of the keys in Secrets and ConfigMaps. Those of collaborators are not
+/// among them: here every key speaks for the owner. With a spec that is not
 /// understood, what was told before stays, as the keys do that sshd has.
 fn fingerprints(server: &DevServer, outcome: &Result<Environment, Invalid>) -> Vec<String> {
     if server.spec.ssh.authorized_keys_from.is_empty() {
         return Vec::new();
     }
     if let Ok(env) = outcome {
-        return env.ssh.keys.iter().map(PublicKey::fingerprint).collect();
+        return env
+            .ssh
+            .referenced_keys
+            .iter()
+            .map(PublicKey::fingerprint)
+            .collect();
     }
     let before = server.status.as_ref().and_then(|s| s.ssh.as_ref());
     before.map_or_else(Vec::new, |ssh| ssh.authorized_key_fingerprints.clone())

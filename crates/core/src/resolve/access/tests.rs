@@ -1,4 +1,7 @@
-use devserver_api::{Collaborator, KeyRef, KeysSource, ssh_key::KeyError};
+use devserver_api::{
+    Collaborator, KeyRef, KeysSource,
+    ssh_key::{KeyError, PublicKey},
+};
 
 use super::{keys::People, *};
 
@@ -50,7 +53,7 @@ fn keys_of_objects_join_those_of_the_spec_without_repetition() {
         .unwrap()
         .keys
         .iter()
-        .map(devserver_api::ssh_key::PublicKey::line)
+        .map(PublicKey::line)
         .collect();
     assert_eq!(lines, [KEY, OTHER]);
 }
@@ -82,9 +85,7 @@ fn keys_of_collaborators_log_in_and_a_bad_one_is_named() {
     };
     let keys = with(OTHER).unwrap().keys;
     assert_eq!(
-        keys.iter()
-            .map(devserver_api::ssh_key::PublicKey::line)
-            .collect::<Vec<_>>(),
+        keys.iter().map(PublicKey::line).collect::<Vec<_>>(),
         [KEY, OTHER]
     );
     let told = with("command=\"id\" ssh-ed25519 AAAA")
@@ -349,12 +350,31 @@ fn the_keys_of_the_owner_as_a_user_of_the_platform_log_in_and_nobody_elses() {
             &Platform::default(),
         )
         .unwrap();
-        ssh.keys
-            .iter()
-            .map(devserver_api::ssh_key::PublicKey::line)
-            .collect::<Vec<_>>()
+        ssh.keys.iter().map(PublicKey::line).collect::<Vec<_>>()
     };
     assert_eq!(lines(Some("alice")), [KEY, OTHER]);
     assert_eq!(lines(Some("bob")), [KEY]);
     assert_eq!(lines(None), [KEY]);
+}
+
+#[test]
+fn a_collaborators_key_is_not_among_those_that_speak_for_the_owner() {
+    let others = [Collaborator {
+        user: "bob".to_owned(),
+        public_keys: vec![OTHER.to_owned()],
+    }];
+    let people = People {
+        collaborators: &others,
+        ..People::default()
+    };
+    let references = References {
+        keys_from: vec![Found::Text(KEY.to_owned())],
+        ..References::default()
+    };
+    let name = ServerName::parse("box").unwrap();
+    let platform = Platform::default();
+    let ssh = resolve(&from_secret(), people, &name, None, &references, &platform).unwrap();
+    let lines = |keys: &[PublicKey]| keys.iter().map(PublicKey::line).collect::<Vec<_>>();
+    assert_eq!(lines(&ssh.keys), [OTHER, KEY]);
+    assert_eq!(lines(&ssh.referenced_keys), [KEY]);
 }
