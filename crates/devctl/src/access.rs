@@ -14,7 +14,7 @@ use crate::{
     files, keys,
     known_hosts::{self, NoHostKeys},
     kube::Place,
-    ssh_config::{Entry, GATEWAY_ALIAS, Jump, Target, Unsafe, session_file},
+    ssh_config::{Entry, GATEWAY_ALIAS, Jump, Target, Unsafe, is_gateway_user, session_file},
 };
 
 /// What was written, and how to use it.
@@ -110,11 +110,22 @@ fn recorded_identity(config: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| is_plain && path.is_file())
 }
 
+/// Whether the way leads through the gateway.
+pub fn takes_gateway(server: &DevServer) -> bool {
+    gateway(server).is_ok_and(|found| found.is_some())
+}
+
 /// The gateway to take and the name to give there; `None`: the way leads through the API server.
 fn gateway(server: &DevServer) -> Outcome<Option<(GatewayStatus, String)>> {
     let told = server.status.as_ref().and_then(|s| s.ssh.as_ref());
     let gateway = told.and_then(|ssh| ssh.gateway.clone());
-    let found = gateway.zip(server.spec.owner.clone());
+    // A name that the gateway cannot know, such as one with a slash from an identity provider, has the other way.
+    let owner = server
+        .spec
+        .owner
+        .clone()
+        .filter(|owner| is_gateway_user(owner));
+    let found = gateway.zip(owner);
     let via = std::env::var(VIA).unwrap_or_default();
     match (via.as_str(), found) {
         ("", found) => Ok(found),

@@ -256,14 +256,17 @@ fn host_value(host: &str) -> Result<&str, Unsafe> {
         .ok_or_else(|| Unsafe::Value(host.to_owned()))
 }
 
-/// The name of a user at the gateway: the same characters it takes.
-fn user_value(user: &str) -> Result<&str, Unsafe> {
+/// Whether the gateway can know a user of that name: the characters it takes, none of which means anything to ssh.
+pub fn is_gateway_user(user: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._@:".contains(&b);
-    let is_user = user.len() <= 253
+    user.len() <= 253
         && user.bytes().all(plain)
-        && user.starts_with(|c: char| c.is_ascii_alphanumeric());
-    is_user
-        .then_some(user)
+        && user.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+fn user_value(user: &str) -> Result<&str, Unsafe> {
+    Some(user)
+        .filter(|user| is_gateway_user(user))
         .ok_or_else(|| Unsafe::Value(user.to_owned()))
 }
 

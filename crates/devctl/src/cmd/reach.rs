@@ -2,6 +2,8 @@
 
 use std::{os::unix::process::CommandExt as _, process::Command, time::Duration};
 
+use devserver_api::DevServer;
+
 use crate::{
     access::{self, Access},
     args::Global,
@@ -14,6 +16,16 @@ use crate::{
 
 /// Waits until the DevServer can be reached, and writes the ssh files of it.
 pub async fn access(global: &Global, name: &str, timeout: Duration) -> Outcome<Access> {
+    let (session, server) = server(global, name, timeout).await?;
+    access::write(&session.place, &server)
+}
+
+/// The DevServer, when it can be reached.
+pub async fn server(
+    global: &Global,
+    name: &str,
+    timeout: Duration,
+) -> Outcome<(Session, DevServer)> {
     let session = Session::connect(global).await?;
     let server = match session.server(name).await {
         Ok(server) => server,
@@ -25,7 +37,7 @@ pub async fn access(global: &Global, name: &str, timeout: Duration) -> Outcome<A
         }
     };
     if progress::verdict(&server) == Verdict::Ready {
-        return access::write(&session.place, &server);
+        return Ok((session, server));
     }
     let ready = wait::until_started(&session, name, timeout).await?;
     if ready.metadata.uid != server.metadata.uid {
@@ -36,7 +48,7 @@ pub async fn access(global: &Global, name: &str, timeout: Duration) -> Outcome<A
         )
         .remedy("run the command again to reach the new one"));
     }
-    access::write(&session.place, &ready)
+    Ok((session, ready))
 }
 
 /// Becomes the program: signals, job control and the exit code are its own. Comes back only when it cannot.

@@ -2,21 +2,16 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    os::unix::process::CommandExt as _,
     path::Path,
     process::Command,
 };
 
-use devserver_api::DevServer;
-
+use super::reach;
 use crate::{
     access::{self, Access},
     args::{DEFAULT_NAME, Global, Ssh, check_name},
     exit::Exit,
     failure::{Failure, Outcome},
-    kube::Session,
-    progress::{self, Verdict},
-    wait,
 };
 
 /// Options of ssh that take a value (ssh(1), OpenSSH 10).
@@ -25,41 +20,12 @@ const WITH_VALUE: &[u8] = b"BbcDEeFIiJLlmOoPpQRSWw";
 /// Connects; comes back only when it cannot.
 pub async fn run(global: &Global, args: &Ssh) -> Outcome<Exit> {
     let line = Line::read(args)?;
-    let session = Session::connect(global).await?;
-    let server = match session.server(&line.name).await {
-        Ok(server) => server,
-        Err(failure) => {
-            if failure.exit == Exit::NotFound {
-                access::remove(&session.place, &line.name)?;
-            }
-            return Err(failure);
-        }
-    };
-    let server = ready(&session, server, args).await?;
+    let (session, server) = reach::server(global, &line.name, args.timeout).await?;
     let access = access::write_with(&session.place, &server, identity(&line.options))?;
     let mut command = command(&access, &line);
-    global.detail(format_args!("{command:?}"));
     // Nothing stays in between: signals, job control and the exit code are ssh's own.
-    let error = command.exec();
-    Err(Failure::io("failed to run ssh", &error)
-        .remedy("install the OpenSSH client; on Debian: apt install openssh-client"))
-}
-
-async fn ready(session: &Session, server: DevServer, args: &Ssh) -> Outcome<DevServer> {
-    if progress::verdict(&server) == Verdict::Ready {
-        return Ok(server);
-    }
-    let name = server.metadata.name.clone().unwrap_or_default();
-    let ready = wait::until_started(session, &name, args.timeout).await?;
-    if ready.metadata.uid != server.metadata.uid {
-        // Another machine under the same name; the user should know before trusting it.
-        return Err(Failure::new(
-            Exit::Error,
-            format!("DevServer '{name}' was replaced by a new one meanwhile"),
-        )
-        .remedy("run the command again to connect to the new one"));
-    }
-    Ok(ready)
+    let remedy = "install the OpenSSH client; on Debian: apt install openssh-client";
+    Err(reach::become_program(global, &mut command, remedy))
 }
 
 /// The key in `-i FILE`: it opens the gateway, too.

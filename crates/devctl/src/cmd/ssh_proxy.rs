@@ -17,12 +17,14 @@ use crate::{
     exit::Exit,
     failure::{Failure, Outcome},
     kube::{self as cluster, Session},
+    output,
 };
 
 /// What the server may still send after the client has hung up.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// How long sshd may take to start, and how often it is asked meanwhile.
-const START: Duration = Duration::from_secs(15);
+/// How long sshd may take to start, after what time the user is told, and how often it is asked meanwhile.
+const START: Duration = Duration::from_mins(1);
+const TELL: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_millis(20);
 /// One read; large, because each becomes one message of the websocket.
 const BUFFER: usize = 64 * 1024;
@@ -43,16 +45,30 @@ pub async fn run(global: &Global, args: &SshProxy) -> Outcome<Exit> {
     } else {
         Duration::ZERO
     };
-    let deadline = Instant::now() + patience;
-    let mut connection = loop {
-        match connect(&session, &name, port).await {
-            Err(_) if Instant::now() < deadline => tokio::time::sleep(RETRY).await,
-            connected => break connected?,
-        }
-    };
+    let mut connection = connect_within(&session, &name, port, patience).await?;
     connection.copy().await?;
     connection.forwarder.abort();
     Ok(Exit::Ok)
+}
+
+async fn connect_within(
+    session: &Session,
+    name: &ServerName,
+    port: u16,
+    patience: Duration,
+) -> Outcome<Connection> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        match connect(session, name, port).await {
+            Err(_) if begun.elapsed() < patience => tokio::time::sleep(RETRY).await,
+            connected => return connected,
+        }
+        if !told && begun.elapsed() > TELL {
+            output::note(&format!("waiting for sshd of DevServer '{name}'"));
+            told = true;
+        }
+    }
 }
 
 /// Whether its container runs for the first time and sshd may be about to start. One that was started again has ended
