@@ -80,7 +80,7 @@ impl Crowd {
         let restarted = Instant::now();
         let again = Operator::start_everywhere("crowd-again").await?;
         let synced = restarted.elapsed().as_secs_f64();
-        tokio::time::sleep(Duration::from_secs(20)).await;
+        self.still(&again).await?;
         let (memory_again, _) = again.usage()?;
         Ok(json!({
             "devservers": self.count,

@@ -179,6 +179,20 @@ fn a_user_with_a_certificate_has_exactly_the_rights_given_to_the_group() {
     eventually("the new right", 10, || kubectl(&lab, &secrets));
 }
 
+const WITH_VOLUME: &str = "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: home}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: with-volume}
+spec:
+  containers: [{name: one, image: none}]
+  volumes: [{name: home, persistentVolumeClaim: {claimName: home}}]
+";
+
 #[test]
 fn a_crowd_runs_pods_on_simulated_nodes() {
     if !enabled("a_crowd_runs_pods_on_simulated_nodes") {
@@ -200,6 +214,23 @@ fn a_crowd_runs_pods_on_simulated_nodes() {
     kubectl(
         &lab,
         &["rollout", "status", "deployment/many", "--timeout=60s"],
+    )
+    .unwrap();
+    // With a volume, too: each environment has one.
+    let manifest = std::env::temp_dir().join(format!("{}.yaml", temporary.name));
+    std::fs::write(&manifest, WITH_VOLUME).unwrap();
+    let file = format!("--filename={}", manifest.display());
+    let applied = kubectl(&lab, &["apply", &file]);
+    std::fs::remove_file(&manifest).unwrap();
+    applied.unwrap();
+    kubectl(
+        &lab,
+        &[
+            "wait",
+            "pod/with-volume",
+            "--for=condition=Ready",
+            "--timeout=60s",
+        ],
     )
     .unwrap();
     temporary.down();

@@ -39,7 +39,7 @@ func (d *directories) Provision(_ context.Context, o controller.ProvisionOptions
 		return nil, controller.ProvisioningFinished, errors.New("claim selectors are not supported")
 	}
 	node := cmp.Or(o.SelectedNodeName, d.node)
-	if node == "" || (d.node != "" && node != d.node) {
+	if d.node != "" && node != d.node {
 		return nil, controller.ProvisioningReschedule, fmt.Errorf("no volumes on node %q: this provisioner serves %q", node, d.node)
 	}
 	// A directory that is there already was made for this very claim by an attempt that got interrupted.
@@ -54,10 +54,7 @@ func (d *directories) Provision(_ context.Context, o controller.ProvisionOptions
 }
 
 func (d *directories) volume(o controller.ProvisionOptions, node string) *v1.PersistentVolume {
-	onNode := v1.NodeSelectorTerm{MatchExpressions: []v1.NodeSelectorRequirement{
-		{Key: v1.LabelHostname, Operator: v1.NodeSelectorOpIn, Values: []string{node}},
-	}}
-	return &v1.PersistentVolume{
+	volume := &v1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{Name: o.PVName},
 		Spec: v1.PersistentVolumeSpec{
 			PersistentVolumeReclaimPolicy: *o.StorageClass.ReclaimPolicy,
@@ -65,14 +62,27 @@ func (d *directories) volume(o controller.ProvisionOptions, node string) *v1.Per
 			MountOptions:                  o.StorageClass.MountOptions,
 			VolumeMode:                    o.PVC.Spec.VolumeMode,
 			Capacity:                      v1.ResourceList{v1.ResourceStorage: o.PVC.Spec.Resources.Requests[v1.ResourceStorage]},
-			NodeAffinity:                  &v1.VolumeNodeAffinity{Required: &v1.NodeSelector{NodeSelectorTerms: []v1.NodeSelectorTerm{onNode}}},
-			PersistentVolumeSource:        v1.PersistentVolumeSource{Local: &v1.LocalVolumeSource{Path: filepath.Join(d.path, o.PVName)}},
 		},
 	}
+	path := filepath.Join(d.path, o.PVName)
+	if node == "" {
+		// Bound before a pod asks for it, in a crowd: any of its nodes will do, and none of them mounts anything.
+		volume.Spec.HostPath = &v1.HostPathVolumeSource{Path: path}
+		return volume
+	}
+	onNode := v1.NodeSelectorTerm{MatchExpressions: []v1.NodeSelectorRequirement{
+		{Key: v1.LabelHostname, Operator: v1.NodeSelectorOpIn, Values: []string{node}},
+	}}
+	volume.Spec.NodeAffinity = &v1.VolumeNodeAffinity{Required: &v1.NodeSelector{NodeSelectorTerms: []v1.NodeSelectorTerm{onNode}}}
+	volume.Spec.Local = &v1.LocalVolumeSource{Path: path}
+	return volume
 }
 
 func (d *directories) Delete(_ context.Context, pv *v1.PersistentVolume) error {
-	if pv.Spec.Local == nil || pv.Spec.Local.Path != filepath.Join(d.path, pv.Name) {
+	path := filepath.Join(d.path, pv.Name)
+	isLocal := pv.Spec.Local != nil && pv.Spec.Local.Path == path
+	isOfCrowd := pv.Spec.HostPath != nil && pv.Spec.HostPath.Path == path
+	if !isLocal && !isOfCrowd {
 		return &controller.IgnoredError{Reason: "the volume is not a directory of this provisioner"}
 	}
 	return d.root.RemoveAll(pv.Name)
