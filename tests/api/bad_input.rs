@@ -1,7 +1,5 @@
 //! Bad input hurts only itself: refused, or explained in a condition, naming field and remedy; what runs goes on.
 
-use std::time::Duration;
-
 use crate::bad_input_table::{Explained, Table};
 use anyhow::{Context as _, ensure};
 use devserver_api::{DevServer, condition};
@@ -246,14 +244,10 @@ async fn an_object_the_operator_cannot_read_stops_nobody_else() -> anyhow::Resul
         api.patch_status("odd", &PatchParams::default(), &Patch::Merge(&broken))
             .await?;
         rig.running().await?;
-        wait::until(
-            "the odd one is looked after too",
-            Duration::from_secs(30),
-            async || {
-                let status = api.get("odd").await?.status.unwrap_or_default();
-                Ok(Seen::when(is_running(&status), format!("{status:?}")))
-            },
-        )
+        wait::until("the odd one is looked after too", PATIENCE, async || {
+            let status = api.get("odd").await?.status.unwrap_or_default();
+            Ok(Seen::when(is_running(&status), format!("{status:?}")))
+        })
         .await
     })
     .await

@@ -8,6 +8,7 @@ use devserver_e2e::refusal;
 use devserver_testkit::{
     account::{Account, is_ready},
     sample,
+    scene::PATIENCE,
     wait::{self, Seen},
     with_namespace,
 };
@@ -214,6 +215,13 @@ async fn c15_an_existing_foreign_namespace_is_never_adopted() -> anyhow::Result<
         ensure!(into.count() == 0, "the operator tried to write into it");
         // The name becomes free: then, and only then, it is the user's.
         namespaces.delete(&account.namespace(), &DeleteParams::background()).await?;
+        // The cluster empties namespaces one after the other, and many tests end at the same time.
+        wait::until("the namespace is gone", PATIENCE * 3, async || {
+            let found = namespaces.get_opt(&account.namespace()).await?;
+            let is_foreign = found.is_some_and(|n| n.metadata.uid == before.metadata.uid);
+            Ok(Seen::when(!is_foreign, "it is still there"))
+        })
+        .await?;
         let user = account.status("is ready once the name is free", is_ready).await?;
         ensure!(user.status.and_then(|s| s.namespace) == Some(account.namespace()), "the namespace");
         Ok(())

@@ -1,13 +1,12 @@
 //! A namespace of a user under the guard rails that the chart installs, and people in it with more rights than anybody should
 //! have: so it is the policies that refuse.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, ensure};
 use devserver_api::{DevServer, group};
 use devserver_e2e::{label_namespace, refusal};
 use devserver_testkit::{
     Scene, certificates, chart, sample,
+    scene::PATIENCE,
     users::User,
     wait::{self, Seen},
 };
@@ -124,7 +123,7 @@ pub async fn until_may(
         "namespace": namespace, "verb": verb, "group": group, "resource": resource}}}))?;
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let what = format!("may {verb} {resource}");
-    wait::until(&what, Duration::from_secs(30), async || {
+    wait::until(&what, PATIENCE, async || {
         let answer = reviews.create(&PostParams::default(), &review).await?;
         let status = answer.status.unwrap_or_default();
         Ok(Seen::when(status.allowed, format!("{status:?}")))
@@ -170,7 +169,7 @@ where
     };
     wait::until(
         &format!("a policy refuses {word}"),
-        Duration::from_secs(30),
+        PATIENCE,
         async || match api.create(&params, object).await {
             Err(kube::Error::Api(status)) if status.message.contains(word) => Ok(Seen::Yes(())),
             other => Ok(Seen::NotYet(format!("{:?}", other.map(drop)))),

@@ -1,10 +1,9 @@
 //! A home is not deleted under its DevServer.
 
-use std::time::Duration;
-
 use devserver_api::{DevServer, group};
 use devserver_testkit::{
     sample,
+    scene::PATIENCE,
     wait::{self, Seen},
     with_namespace,
 };
@@ -37,7 +36,7 @@ async fn until_deletable(
     };
     wait::until(
         &format!("{name} can be deleted: {wanted}"),
-        Duration::from_secs(30),
+        PATIENCE,
         async || {
             let answer = claims.delete(name, &dry).await;
             Ok(Seen::when(

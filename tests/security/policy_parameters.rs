@@ -1,12 +1,11 @@
 //! Policies that ask about other objects: what is refused when the API server cannot have those.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, ensure};
 use devserver_api::DevServerFlavor;
 use devserver_e2e::refusal;
 use devserver_testkit::{
     Scene, chart, sample,
+    scene::PATIENCE,
     wait::{self, Seen},
     with_namespace,
 };
@@ -71,7 +70,7 @@ async fn until_delete_refused(
         ..DeleteParams::default()
     };
     let what = "the policy is at work";
-    wait::until(what, Duration::from_secs(30), async || {
+    wait::until(what, PATIENCE, async || {
         Ok(match claims.delete(name, &dry).await {
             Err(kube::Error::Api(status)) if status.message.contains("paramKind") => Seen::Yes(()),
             other => Seen::NotYet(format!("{:?}", other.map(drop))),

@@ -8,6 +8,7 @@ use devserver_e2e::{Rig, is_running};
 use devserver_testkit::{
     kubelet::Fortune,
     sample,
+    scene::PATIENCE,
     wait::{self, Seen},
     with_namespace,
 };
@@ -210,12 +211,7 @@ async fn host_keys_outlive_every_restart_of_the_operator() -> anyhow::Result<()>
         for _ in 0..3 {
             rig.operator.restart().await?;
         }
-        wait::quiet(
-            rig.operator.trace(),
-            Duration::from_secs(1),
-            Duration::from_secs(30),
-        )
-        .await?;
+        wait::quiet(rig.operator.trace(), Duration::from_secs(1), PATIENCE).await?;
         let after = scene.api::<Secret>().get("workbench-host-keys").await?;
         ensure!(
             after.resource_version() == secret.resource_version(),

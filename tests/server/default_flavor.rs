@@ -9,6 +9,7 @@ use devserver_testkit::{
     Scene, chart,
     kubelet::Fortune,
     sample,
+    scene::PATIENCE,
     wait::{self, Seen},
     with_namespace,
 };
@@ -20,7 +21,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::flavor_rig::{FlavorRig, LABEL, create_flavor};
+use crate::flavor_rig::{AUTOSCALER, FlavorRig, LABEL, ROOM, create_flavor};
 
 /// There is one default in a cluster.
 pub static DEFAULT: Mutex<()> = Mutex::const_new(());
@@ -39,7 +40,7 @@ pub async fn set_default(scene: &Scene, flavor: &str, is_default: bool) -> kube:
 /// Takes the mark from what the stories before left; their flavors go with their namespaces, but not at once.
 pub async fn unmark_all(scene: &Scene) -> anyhow::Result<()> {
     let api: Api<DevServerFlavor> = Api::all(scene.client());
-    wait::until("no flavor is marked", Duration::from_secs(60), async || {
+    wait::until("no flavor is marked", PATIENCE, async || {
         let list = api.list(&ListParams::default()).await?;
         let marked: Vec<String> = list
             .iter()
@@ -68,12 +69,18 @@ async fn told(scene: &Scene, reason: &str, words: &[&str]) -> anyhow::Result<()>
 async fn who_names_no_flavor_gets_the_default_and_keeps_it_when_a_second_is_marked()
 -> anyhow::Result<()> {
     let _alone = DEFAULT.lock().await;
+    let _no_autoscaler = AUTOSCALER.read().await;
     with_namespace("default flavor", async |scene| {
         unmark_all(&scene).await?;
         // The one that will be marked second is older and first by name: neither makes it the default.
-        let large = create_flavor(&scene, "a-large", json!({}), false).await?;
-        let small = create_flavor(&scene, "b-small", json!({}), false).await?;
+        let large = create_flavor(&scene, "a-large", json!({}), true).await?;
+        let small = create_flavor(&scene, "b-small", json!({}), true).await?;
         let flavors = FlavorRig::new(scene.clone()).await?;
+        // What is told of them is not to change with the nodes of tests beside this one.
+        flavors.node().await?;
+        for name in [&large, &small] {
+            flavors.answers(name, ROOM).await?;
+        }
         let rig = Rig {
             kubelet: scene.kubelet(Fortune::Ready),
             operator: flavors.operator.clone(),
@@ -147,7 +154,7 @@ async fn a_second_default_is_refused_with_the_name_of_the_first_and_the_remedy()
         change(&scene, &second, json!({"description": "the second"})).await?;
         // The mark moves in two steps.
         set_default(&scene, &first, false).await?;
-        wait::until("the mark is free", Duration::from_secs(10), async || {
+        wait::until("the mark is free", PATIENCE, async || {
             let result = set_default(&scene, &second, true).await;
             Ok(Seen::when(result.is_ok(), format!("{result:?}")))
         })
@@ -157,7 +164,7 @@ async fn a_second_default_is_refused_with_the_name_of_the_first_and_the_remedy()
             let refused = dry_run(&scene, &first).await.is_err();
             Ok(Seen::when(refused, "the mark is not seen yet"))
         };
-        wait::until("the new mark is seen", Duration::from_secs(10), seen).await?;
+        wait::until("the new mark is seen", PATIENCE, seen).await?;
         let message = refusal(set_default(&scene, &first, true).await)?;
         ensure!(message.contains(&second), "{message}");
         Ok(())
@@ -181,7 +188,7 @@ async fn of_twenty_who_mark_a_flavor_at_the_same_moment_exactly_one_makes_the_de
             let result = dry_run(&scene, &names[0]).await;
             Ok(Seen::when(result.is_ok(), format!("{result:?}")))
         };
-        wait::until("the mark is free", Duration::from_secs(10), gone).await?;
+        wait::until("the mark is free", PATIENCE, gone).await?;
         let passed = race(&scene, &names).await?;
         println!("{passed} of {WRITERS} passed admission");
         ensure!(passed >= 1, "nobody passed");
@@ -206,47 +213,21 @@ async fn of_twenty_that_are_marked_without_the_policy_exactly_one_is_the_default
 async fn racers(scene: &Scene) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for i in 0..WRITERS {
-        names.push(create_flavor(scene, &format!("racer-{i:02}"), json!({}), false).await?);
+        names.push(create_flavor(scene, &format!("racer-{i:02}"), json!({}), true).await?);
     }
     Ok(names)
 }
 
 /// Marks all at the same moment and demands that one is the default; how many were let pass.
 async fn race(scene: &Scene, names: &[String]) -> anyhow::Result<usize> {
+    let _no_autoscaler = AUTOSCALER.read().await;
     let rig = FlavorRig::new(scene.clone()).await?;
+    rig.node().await?;
     let _pods = scene.kubelet(Fortune::Ready);
     let results = join_all(names.iter().map(|name| set_default(scene, name, true))).await;
     let passed = results.iter().filter(|result| result.is_ok()).count();
 
-    // Everybody who passed is told; exactly one is the default.
-    let settled = wait::until(
-        "the defaults are settled",
-        Duration::from_secs(30),
-        async || {
-            let params = ListParams::default().labels(&format!("{LABEL}={}", scene.namespace()));
-            let list = rig.flavors().list(&params).await?;
-            let told: Vec<(String, bool, String)> = list
-                .iter()
-                .filter(|flavor| flavor.spec.default)
-                .filter_map(|flavor| {
-                    let status = flavor.status.as_ref()?;
-                    let found = condition::find(&status.conditions, condition::DEFAULT)?;
-                    Some((
-                        flavor.name_any(),
-                        found.status == "True",
-                        found.message.clone(),
-                    ))
-                })
-                .collect();
-            let winners = told.iter().filter(|(_, is_default, _)| *is_default).count();
-            Ok(if told.len() == passed && winners == 1 {
-                Seen::Yes(told)
-            } else {
-                Seen::NotYet(format!("{told:?}"))
-            })
-        },
-    )
-    .await?;
+    let settled = settled(&rig, passed).await?;
     let (winner, _, _) = settled
         .iter()
         .find(|(_, is_default, _)| *is_default)
@@ -267,13 +248,36 @@ async fn race(scene: &Scene, names: &[String]) -> anyhow::Result<usize> {
         used.as_ref() == Some(winner),
         "{used:?} instead of {winner}"
     );
-    wait::quiet(
-        rig.operator.trace(),
-        Duration::from_secs(3),
-        Duration::from_secs(30),
-    )
-    .await?;
+    wait::quiet(rig.operator.trace(), Duration::from_secs(3), PATIENCE).await?;
     Ok(passed)
+}
+
+/// Everybody who passed is told; exactly one is the default: name, whether it is, and what is told.
+async fn settled(rig: &FlavorRig, passed: usize) -> anyhow::Result<Vec<(String, bool, String)>> {
+    wait::until("the defaults are settled", PATIENCE, async || {
+        let params = ListParams::default().labels(&format!("{LABEL}={}", rig.scene.namespace()));
+        let list = rig.flavors().list(&params).await?;
+        let told: Vec<(String, bool, String)> = list
+            .iter()
+            .filter(|flavor| flavor.spec.default)
+            .filter_map(|flavor| {
+                let status = flavor.status.as_ref()?;
+                let found = condition::find(&status.conditions, condition::DEFAULT)?;
+                Some((
+                    flavor.name_any(),
+                    found.status == "True",
+                    found.message.clone(),
+                ))
+            })
+            .collect();
+        let winners = told.iter().filter(|(_, is_default, _)| *is_default).count();
+        Ok(if told.len() == passed && winners == 1 {
+            Seen::Yes(told)
+        } else {
+            Seen::NotYet(format!("{told:?}"))
+        })
+    })
+    .await
 }
 
 async fn change(scene: &Scene, flavor: &str, spec: Value) -> anyhow::Result<()> {
@@ -333,13 +337,9 @@ async fn is_at_work(scene: &Scene) -> anyhow::Result<()> {
         dry_run: true,
         ..PostParams::default()
     };
-    wait::until(
-        "the policy is at work",
-        Duration::from_secs(30),
-        async || {
-            let made = api.create(&params, &flavor).await;
-            Ok(Seen::when(made.is_err(), "it lets a second default pass"))
-        },
-    )
+    wait::until("the policy is at work", PATIENCE, async || {
+        let made = api.create(&params, &flavor).await;
+        Ok(Seen::when(made.is_err(), "it lets a second default pass"))
+    })
     .await
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     default_flavor::{DEFAULT, set_default, unmark_all},
-    flavor_rig::{FlavorRig, create_flavor},
+    flavor_rig::{AUTOSCALER, FlavorRig, create_flavor},
 };
 
 fn is(status: &'static str) -> impl Fn(&DevServerFlavorStatus) -> bool {
@@ -27,11 +27,13 @@ fn is(status: &'static str) -> impl Fn(&DevServerFlavorStatus) -> bool {
 async fn who_names_no_flavor_follows_at_once_when_a_condition_alone_makes_another_the_default()
 -> anyhow::Result<()> {
     let _alone = DEFAULT.lock().await;
+    let _no_autoscaler = AUTOSCALER.read().await;
     with_namespace("default by condition", async |scene| {
         unmark_all(&scene).await?;
-        let first = create_flavor(&scene, "first", json!({"default": true}), false).await?;
-        let second = create_flavor(&scene, "second", json!({}), false).await?;
+        let first = create_flavor(&scene, "first", json!({"default": true}), true).await?;
+        let second = create_flavor(&scene, "second", json!({}), true).await?;
         let flavors = FlavorRig::new(scene.clone()).await?;
+        flavors.node().await?;
         let _pods = scene.kubelet(Fortune::Ready);
         flavors.told(&first, "is the default", is("True")).await?;
         set_default(&scene, &second, true).await?;

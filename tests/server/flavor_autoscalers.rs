@@ -1,11 +1,10 @@
 //! Whether an autoscaler would bring a node for a flavor: Karpenter's NodePools, and what the Cluster Autoscaler says.
 
-use std::time::Duration;
-
 use anyhow::ensure;
 use devserver_api::{DevServerFlavorStatus, Schedulable};
 use devserver_testkit::{
     Scene, chart,
+    scene::PATIENCE,
     wait::{self, Seen},
     with_namespace,
 };
@@ -84,14 +83,10 @@ async fn install_nodepools(scene: &Scene) -> anyhow::Result<()> {
         },
     });
     chart::install(&scene.client(), &serde_json::from_value(crd)?).await?;
-    wait::until(
-        "NodePools are served",
-        Duration::from_secs(30),
-        async || {
-            pools(scene).list(&ListParams::default()).await?;
-            Ok(Seen::Yes(()))
-        },
-    )
+    wait::until("NodePools are served", PATIENCE, async || {
+        pools(scene).list(&ListParams::default()).await?;
+        Ok(Seen::Yes(()))
+    })
     .await
 }
 
