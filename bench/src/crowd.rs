@@ -1,7 +1,10 @@
 //! A thousand environments on simulated nodes: how long until all run, what it costs, how still it is afterwards, how fast a
 //! restarted operator is up to date, and what one edit of the flavor they all have does to the API server.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use devserver_api::{DevServer, DevServerFlavor, Phase, condition};
@@ -73,8 +76,7 @@ impl Crowd {
             "{} run after {all_running:.0} s, {settled} writes",
             self.count
         );
-        tokio::time::sleep(Duration::from_secs(options.seconds)).await;
-        let at_rest = operator.writes().await? - settled;
+        let at_rest = rest(&operator, Duration::from_secs(options.seconds)).await?;
         let edit = self.edit(&operator, flavor).await?;
         drop(operator);
         let restarted = Instant::now();
@@ -88,7 +90,8 @@ impl Crowd {
             "writes_per_devserver": rounded(self.share(settled)),
             "operator_memory_mib": rounded(memory),
             "operator_cpu_ms_per_devserver": rounded(cpu * 1000.0 / self.share_of_one()),
-            "writes_at_rest": at_rest,
+            "writes_at_rest": at_rest.values().sum::<u64>(),
+            "writes_at_rest_by_kind": at_rest,
             "seconds_of_rest": options.seconds,
             "flavor_edit": edit,
             "seconds_from_restart_to_synced": rounded(synced),
@@ -211,4 +214,17 @@ fn waits_for_restart(server: &DevServer) -> bool {
     let conditions = server.status.as_ref().map(|s| s.conditions.as_slice());
     condition::find(conditions.unwrap_or_default(), condition::RESTART_PENDING)
         .is_some_and(|c| c.status == "True")
+}
+
+/// What is written in that time, though nothing happens.
+async fn rest(operator: &Operator, time: Duration) -> Result<BTreeMap<String, u64>> {
+    let before = operator.writes_by_kind().await?;
+    tokio::time::sleep(time).await;
+    let after = operator.writes_by_kind().await?;
+    let more = |kind: &str, count: u64| count - before.get(kind).copied().unwrap_or_default();
+    Ok(after
+        .iter()
+        .map(|(kind, count)| (kind.clone(), more(kind, *count)))
+        .filter(|(_, count)| *count > 0)
+        .collect())
 }

@@ -1,6 +1,6 @@
 //! The real operator as a process, so that its memory and processor time can be read.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
@@ -54,13 +54,17 @@ impl Operator {
 
     /// Writes to the API server since it started.
     pub async fn writes(&self) -> Result<u64> {
+        Ok(self.writes_by_kind().await?.values().sum())
+    }
+
+    /// The same by verb and kind, in the words of the metric.
+    pub async fn writes_by_kind(&self) -> Result<BTreeMap<String, u64>> {
         let page = self.page("/metrics").await?;
-        let lines = page
-            .lines()
-            .filter(|line| line.starts_with("devserver_operator_writes_total{"));
-        lines
-            .map(|line| Ok(line.rsplit(' ').next().unwrap_or("0").parse::<u64>()?))
-            .sum()
+        page.lines()
+            .filter_map(|line| line.strip_prefix("devserver_operator_writes_total"))
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|(labels, count)| Ok((labels.to_owned(), count.parse()?)))
+            .collect()
     }
 
     /// Resident memory in MiB and processor seconds used, from /proc.

@@ -1,6 +1,6 @@
 //! Controller manager and scheduler. There is one of each, so neither spends time on electing a leader.
 
-use crate::{error::Error, process::Component, starting::Starting};
+use crate::{config::Size, error::Error, process::Component, starting::Starting};
 
 /// Where the controller manager says whether it is healthy.
 pub const MANAGER_PORT: u16 = 10257;
@@ -9,7 +9,7 @@ pub const MANAGER_PORT: u16 = 10257;
 pub const SCHEDULER_PORT: u16 = 10259;
 
 /// All default controllers, garbage collection and stateful sets included.
-pub fn manager(lab: &Starting) -> Result<Component, Error> {
+pub fn manager(lab: &Starting, size: Size) -> Result<Component, Error> {
     let pki = |file: &str| lab.dir.text(&format!("pki/{file}"));
     let mut args = serving(lab, "controllers", MANAGER_PORT);
     args.extend([
@@ -22,6 +22,11 @@ pub fn manager(lab: &Starting) -> Result<Component, Error> {
         "--concurrent-statefulset-syncs=20".into(),
         "--concurrent-gc-syncs=40".into(),
     ]);
+    if size == Size::Crowd {
+        // One process speaks for all simulated nodes, and seldom; with a thousand pods to start it is late. A node that
+        // was given up for a moment would leave its pods unready for good, as no kubelet says otherwise.
+        args.push("--node-monitor-grace-period=1h".into());
+    }
     lab.component("kube-controller-manager", args)
 }
 

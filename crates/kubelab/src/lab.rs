@@ -309,7 +309,7 @@ fn control_plane(lab: &mut Starting, config: &LabConfig) -> Result<(), Error> {
     lab.wait("kube-apiserver ready", "kube-apiserver", 60, |lab| {
         lab.client.healthy(6443, "/readyz")
     })?;
-    lab.start(&controllers::manager(lab)?)?;
+    lab.start(&controllers::manager(lab, config.size)?)?;
     if config.size != Size::ControlPlane || config.scheduler {
         lab.start(&controllers::scheduler(lab)?)?;
     }
