@@ -113,6 +113,28 @@ fn the_first_reason_why_an_image_cannot_be_pulled_stays() {
 }
 
 #[test]
+fn what_ran_and_no_longer_answers_is_not_starting_and_misses_no_start_deadline() {
+    let (_, server) = fixtures::server("document-002");
+    let of = |containers: &str, since: &str| {
+        pod(&format!(
+            "{{conditions: [{{type: ContainersReady, status: '{containers}'}}, {{type: Ready, status: 'False', lastTransitionTime: '{since}'}}], \
+             containerStatuses: [{{name: dev, image: i, imageID: '', ready: false, restartCount: 1, state: {{running: {{startedAt: '1970-01-01T01:00:00Z'}}}}, \
+             lastState: {{terminated: {{exitCode: 137}}}}}}]}}"
+        ))
+    };
+    let reason = |seen: &Observed| {
+        let told = told(&server, seen, 86_400);
+        let ready = condition::find(&told.conditions, condition::READY).unwrap();
+        ready.reason.clone()
+    };
+    let later = "1970-01-01T02:00:00Z";
+    assert_eq!(reason(&of("True", later)), "NodeLost");
+    assert_eq!(reason(&of("False", later)), "NotAnswering");
+    // Not Ready since before this run began: it starts, and here it did not get far.
+    assert_eq!(reason(&of("False", "1970-01-01T00:30:00Z")), "CrashLoop");
+}
+
+#[test]
 fn a_start_that_takes_too_long_has_failed() {
     let (_, server) = fixtures::server("document-002");
     assert_eq!(

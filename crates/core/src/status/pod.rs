@@ -71,6 +71,9 @@ pub(super) fn stage(
     if let Some(stage) = unscheduled(pod, &seen.unbound_claims, now) {
         return stage;
     }
+    if let Some(stage) = silent(pod) {
+        return stage;
+    }
     if let Some(stage) = containers(pod).find_map(|status| failure(status, before)) {
         return stage;
     }
@@ -82,6 +85,32 @@ pub(super) fn stage(
         return Stage::new(Phase::Failed, "StartDeadlineExceeded", message);
     }
     starting()
+}
+
+/// What was Ready in this run of its container and is no longer: it does not start, and no start deadline concerns it.
+fn silent(pod: &Pod) -> Option<Stage> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let ready = conditions.iter().find(|c| c.type_ == "Ready")?;
+    let since = ready.last_transition_time.as_ref()?;
+    let runs = containers(pod).find(|status| status.name == group::CONTAINER)?;
+    let started = runs.state.as_ref()?.running.as_ref()?.started_at.as_ref()?;
+    if ready.status != "False" || since <= started {
+        return None;
+    }
+    // The node controller says of pods on a node it no longer hears only that they are not Ready.
+    let is_node = pod_condition(pod, "ContainersReady").is_some_and(|(status, _)| status == "True");
+    Some(if is_node {
+        let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref());
+        let message = format!(
+            "its node {:?} does not answer; it goes on by itself when the node does. If the node is gone for good, an \
+             administrator removes it with `kubectl delete node`, and it starts on another one",
+            node.unwrap_or_default()
+        );
+        Stage::new(Phase::Failed, "NodeLost", message)
+    } else {
+        let message = "runs, but its sshd does not answer; it may be overloaded, and is Running again as soon as it answers";
+        Stage::new(Phase::Provisioning, "NotAnswering", message)
+    })
 }
 
 fn unscheduled(pod: &Pod, unbound: &[UnboundClaim], now: Timestamp) -> Option<Stage> {

@@ -48,6 +48,12 @@ pub(super) fn line(
         "PodNotCreated" => line
             .next("it is tried again")
             .remedy("the message above is the API server's; ask an administrator which policy or limit it is"),
+        "NodeLost" => line
+            .next("it is Running again when its node answers")
+            .remedy("wait, or ask an administrator to look at the node named above; the home stays with it until then"),
+        "NotAnswering" => line
+            .next("its sshd is asked again every second")
+            .remedy(format!("wait a moment; if it stays so: `devctl logs {name}`, then `devctl restart {name}`")),
         "StuckTerminating" => line
             .next("nothing, until the node answers or is removed: the home must not be in two pods")
             .remedy("ask an administrator to look at the node named above"),

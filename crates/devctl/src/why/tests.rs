@@ -64,6 +64,8 @@ fn every_reason_of_not_being_ready_has_a_next_step_and_a_remedy_of_its_own() {
         ("Failed", "StartDeadlineExceeded"),
         ("Failed", "PodNotCreated"),
         ("Failed", "StuckTerminating"),
+        ("Failed", "NodeLost"),
+        ("Provisioning", "NotAnswering"),
         ("Provisioning", "Starting"),
         ("Running", "Running"),
     ] {
