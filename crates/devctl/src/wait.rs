@@ -32,7 +32,11 @@ pub async fn until_ready(session: &Session, name: &str, timeout: Duration) -> Ou
 pub async fn until_started(session: &Session, name: &str, timeout: Duration) -> Outcome<DevServer> {
     // The gateway leads to what is ready; the other way, `devctl ssh-proxy` waits for sshd by itself.
     let is_enough = |server: &DevServer, pod: Option<&Pod>| {
-        !access::takes_gateway(server) && progress::may_connect(server, pod)
+        if access::takes_gateway(server) {
+            progress::answers(server, pod)
+        } else {
+            progress::may_connect(server, pod)
+        }
     };
     until(session, name, timeout, is_enough).await
 }
