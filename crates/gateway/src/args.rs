@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use devserver_api::cidr::Cidr;
+use devserver_process::logs::LogFormat;
 
 use crate::host_keys::Place;
 
@@ -185,13 +186,4 @@ pub struct Bounds {
     /// for as long again. An idle session that answers is never cut.
     #[arg(long, env = "DEVSERVER_GATEWAY_KEEPALIVE", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), value_name = "SECONDS")]
     pub keepalive: u64,
-}
-
-/// Form of the log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// For people.
-    Text,
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use devserver_process::pages;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::EncodeLabelSet,
     metrics::{
         counter::Counter,
         family::Family,
@@ -143,9 +144,6 @@ impl Metrics {
 
     /// OpenMetrics text.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = encode(&mut text, &self.registry);
-        text
+        pages::text(&self.registry)
     }
 }

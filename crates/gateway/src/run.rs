@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use devserver_process::pages::{self, Pages};
 use kube::Client;
 use russh::keys::PrivateKey;
 use tokio::{
@@ -21,7 +22,6 @@ use crate::{
     connection::protocol,
     dial::PodNetwork,
     gateway::{Edges, Gateway},
-    health::{self, Pages},
     host_keys,
     key_files::{self, Paths, Trusted},
     listen, memory,
@@ -61,10 +61,6 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }?;
     let dial = Arc::new(PodNetwork);
     let gateway = Gateway::new(settings, trusted, Edges { dial, wake, audit });
-    let pages = Pages {
-        ready: Arc::clone(&gateway.ready),
-        metrics: Arc::clone(&gateway.metrics),
-    };
     let ends = on_signal()?;
     let namespace = options.watch_namespace.clone();
     let accepting = async {
@@ -79,7 +75,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         std::future::pending::<anyhow::Result<()>>().await
     };
     tokio::select! {
-        served = health::serve(options.listen, pages) => served,
+        served = pages::serve(options.listen, pages(&gateway)) => served,
         () = watch::follow(Arc::clone(&gateway), client, namespace) => {
             anyhow::bail!("the watches ended")
         }
@@ -95,6 +91,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     timeout(LAST_LINES, gateway.edges.audit.flush())
         .await
         .context("failed to write the last lines of the audit")
+}
+
+fn pages(gateway: &Gateway) -> Pages {
+    let metrics = Arc::clone(&gateway.metrics);
+    Pages {
+        ready: Arc::clone(&gateway.ready),
+        why_not: "the table is not filled yet, or this replica is ending",
+        metrics: Arc::new(move || metrics.text()),
+    }
 }
 
 async fn host_keys(client: &Client, options: &Options) -> anyhow::Result<Vec<PrivateKey>> {

@@ -1,8 +1,9 @@
 //! Counters, in Prometheus' naming; every label has few values.
 
 use devserver_core::Clocks;
+use devserver_process::pages;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::EncodeLabelSet,
     metrics::{
         counter::Counter,
         family::Family,
@@ -120,9 +121,6 @@ impl Metrics {
 
     /// OpenMetrics text.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = encode(&mut text, &self.registry);
-        text
+        pages::text(&self.registry)
     }
 }

@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use devserver_api::{DevServer, DevServerUser};
 use devserver_core::Platform;
+use devserver_process::pages::{self, Pages};
 use futures::{StreamExt, stream};
 use kube::{
     Client, Config,
@@ -34,7 +35,6 @@ use crate::{
     context::{Context, reporter},
     flavor,
     gateway::Gateway,
-    health::{self, Pages},
     lease::{Elector, Leadership},
     metrics::Metrics,
     server,
@@ -80,11 +80,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         ready: Arc::new(AtomicBool::new(options.leader_elect)),
         options,
     };
+    let metrics = process.metrics.clone();
     let pages = Pages {
         ready: process.ready.clone(),
-        metrics: process.metrics.clone(),
+        why_not: "the caches are not filled yet",
+        metrics: Arc::new(move || metrics.text()),
     };
-    let mut pages = tokio::spawn(health::serve(process.options.listen, pages));
+    let mut pages = tokio::spawn(pages::serve(process.options.listen, pages));
     let mut stop = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
     let mut elector = process.options.leader_elect.then(|| {

@@ -16,17 +16,26 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::net::TcpListener;
 
-use crate::metrics::Metrics;
-
 /// What the pages tell.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pages {
-    /// Whether new connections should come here: the table is filled and the end is not near.
+    /// Whether this process can do its part.
     pub ready: Arc<AtomicBool>,
-    /// Counters.
-    pub metrics: Arc<Metrics>,
+    /// What `/readyz` says while it cannot.
+    pub why_not: &'static str,
+    /// Writes the text of `/metrics`, see [`text`].
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// All metrics as OpenMetrics text.
+pub fn text(registry: &Registry) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = encode(&mut text, registry);
+    text
 }
 
 /// Serves the pages until the process ends.
@@ -47,16 +56,16 @@ pub async fn serve(listen: SocketAddr, pages: Pages) -> anyhow::Result<()> {
 
 async fn ready(State(pages): State<Pages>) -> impl IntoResponse {
     if pages.ready.load(Ordering::Relaxed) {
-        (StatusCode::OK, "ok\n")
+        (StatusCode::OK, "ok\n".to_owned())
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            "the table is not filled yet, or this replica is ending\n",
+            format!("{}\n", pages.why_not),
         )
     }
 }
 
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
     let type_ = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, type_)], pages.metrics.text())
+    ([(header::CONTENT_TYPE, type_)], (pages.metrics)())
 }
