@@ -133,16 +133,7 @@ pub fn reached(server: &DevServer, pod: Option<&Pod>) -> Option<Step> {
     })
 }
 
-/// Whether sshd answers, a moment before the status says so: the gateway sees the same pod.
-pub fn answers(server: &DevServer, pod: Option<&Pod>) -> bool {
-    let ready = |pod: &Pod| {
-        let conditions = pod.status.as_ref().and_then(|s| s.conditions.as_ref());
-        conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
-    };
-    may_connect(server, pod) && pod.is_some_and(ready)
-}
-
-/// Whether `devctl ssh-proxy` may be left to wait for sshd: the container runs for the first time, and the host keys are
+/// Whether `devctl ssh-proxy` or the gateway may be left to wait for sshd: the container runs for the first time, and the host keys are
 /// known. Where it was started again, the status will have a better word.
 pub fn may_connect(server: &DevServer, pod: Option<&Pod>) -> bool {
     let ssh = server.status.as_ref().and_then(|s| s.ssh.as_ref());

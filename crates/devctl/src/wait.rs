@@ -15,7 +15,7 @@ use kube::{
 };
 
 use crate::{
-    access, escape,
+    escape,
     exit::Exit,
     failure::{Failure, Outcome},
     kube::Session,
@@ -30,15 +30,7 @@ pub async fn until_ready(session: &Session, name: &str, timeout: Duration) -> Ou
 
 /// Waits until a client can be started: it runs, or its container does and sshd will be there before the client asks.
 pub async fn until_started(session: &Session, name: &str, timeout: Duration) -> Outcome<DevServer> {
-    // The gateway leads to what is ready; the other way, `devctl ssh-proxy` waits for sshd by itself.
-    let is_enough = |server: &DevServer, pod: Option<&Pod>| {
-        if access::takes_gateway(server) {
-            progress::answers(server, pod)
-        } else {
-            progress::may_connect(server, pod)
-        }
-    };
-    until(session, name, timeout, is_enough).await
+    until(session, name, timeout, progress::may_connect).await
 }
 
 async fn until(

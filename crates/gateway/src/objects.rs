@@ -79,6 +79,8 @@ pub fn pod(pod: &core::Pod) -> Option<(ServerId, Pod)> {
     let ready = status
         .and_then(|s| s.conditions.as_ref())
         .is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
+    let containers = status.and_then(|s| s.container_statuses.as_ref());
+    let starts = containers.is_some_and(|all| !all.is_empty() && all.iter().all(runs_first));
     let id = ServerId {
         namespace: pod.namespace()?,
         name: name.clone(),
@@ -91,10 +93,16 @@ pub fn pod(pod: &core::Pod) -> Option<(ServerId, Pod)> {
         host_addresses: hosts.filter_map(|ip| ip.parse().ok()).collect(),
         host_network: spec.host_network.unwrap_or_default(),
         ready,
+        starts: starts && !ready,
         ends: pod.metadata.deletion_timestamp.is_some(),
         ports: ports(spec),
     };
     Some((id, row))
+}
+
+fn runs_first(container: &core::ContainerStatus) -> bool {
+    let state = container.state.as_ref();
+    container.restart_count == 0 && state.is_some_and(|s| s.running.is_some())
 }
 
 /// Sidecars that start before the others are init containers.

@@ -19,6 +19,7 @@ use crate::{
     gateway::Gateway,
     relay::relay,
     route::{self, Refusal, Route},
+    table::Table,
     target::{ServerId, Target},
     visit::Visit,
     wake::{self, Intent},
@@ -140,9 +141,12 @@ async fn reach(visit: &Visit, wish: &Wish) -> Result<(Route, TcpStream), Unopene
     let gateway = &visit.gateway;
     let limit = tokio::time::Instant::now() + gateway.settings.open_timeout;
     let grant = visit.grant().ok_or(Unopened::Refused(Refusal::NotFound))?;
-    let route = way(visit, &grant, wish, limit)
+    let (route, open) = way(visit, &grant, wish, limit)
         .await
         .map_err(Unopened::Refused)?;
+    if let Some(pod) = open {
+        return Ok((route, pod));
+    }
     let started = Instant::now();
     let left = limit.saturating_duration_since(tokio::time::Instant::now());
     let patience = gateway
@@ -159,21 +163,23 @@ async fn reach(visit: &Visit, wish: &Wish) -> Result<(Route, TcpStream), Unopene
     Ok((route, pod))
 }
 
-/// The way to the pod; waits for one that starts, and starts one that may be started so.
+/// The way to the pod, and the connection where one was made to find out; waits for one that starts, and starts one that may
+/// be started so.
 async fn way(
     visit: &Visit,
     grant: &Grant,
     wish: &Wish,
     limit: tokio::time::Instant,
-) -> Result<Route, Refusal> {
+) -> Result<(Route, Option<TcpStream>), Refusal> {
     let gateway = &visit.gateway;
+    let first_start = limit + FIRST_START;
     let target = Target::parse(&wish.host).ok_or(Refusal::NotFound)?;
     let mut changes = gateway.changes();
     let mut woken = false;
     loop {
         changes.mark_unchanged();
         let (role, refusal) = match look(visit, grant, &target, wish.port) {
-            Ok(route) => return Ok(route),
+            Ok(route) => return Ok((route, None)),
             Err(told) => told,
         };
         match (&refusal, role) {
@@ -185,7 +191,19 @@ async fn way(
                 woken = true;
                 continue;
             }
-            (Refusal::Starting(_), _) => {}
+            (Refusal::Starting(id), _) => {
+                if let Some(route) = early(visit, id, wish.port) {
+                    if let Some(pod) = knock(gateway, &route).await {
+                        return Ok((route, Some(pod)));
+                    }
+                    if tokio::time::Instant::now() > first_start {
+                        return Err(refusal);
+                    }
+                    // Either it is asked again, or something has changed: it may have ended.
+                    let _ = timeout(KNOCK_AGAIN, changes.changed()).await;
+                    continue;
+                }
+            }
             _ => return Err(refusal),
         }
         if timeout_at(limit - DIAL_RESERVE, changes.changed())
@@ -195,6 +213,20 @@ async fn way(
             return Err(refusal);
         }
     }
+}
+
+/// How much longer a first start is waited for than anything else: its user has just asked for it.
+const FIRST_START: Duration = Duration::from_secs(50);
+/// How long one question may take whether sshd answers, and how long to wait before the next.
+const KNOCK: Duration = Duration::from_millis(500);
+const KNOCK_AGAIN: Duration = Duration::from_millis(25);
+
+/// The connection, if sshd listens.
+async fn knock(gateway: &Gateway, route: &Route) -> Option<TcpStream> {
+    let dialled = timeout(KNOCK, gateway.edges.dial.dial(route.address)).await;
+    let pod = dialled.ok()?.ok()?;
+    prepare_pod(&pod).ok()?;
+    Some(pod)
 }
 
 /// Kept of the time to answer for reaching the pod, after a start was waited for.
@@ -211,6 +243,12 @@ fn look(
         let (id, role) = route::find(table, grant, target).map_err(|no| (None, no))?;
         route::locate(table, &id, port, client, networks).map_err(|no| (Some(role), no))
     })
+}
+
+fn early(visit: &Visit, id: &ServerId, port: u32) -> Option<Route> {
+    let (client, networks) = (visit.client.ip(), &visit.gateway.settings.pod_networks);
+    let look = |table: &Table| route::early(table, id, port, client, networks);
+    visit.gateway.ask(look)
 }
 
 /// Starts what is suspended, if that is allowed; the word says what became of it.

@@ -153,6 +153,28 @@ pub fn locate(
     client: IpAddr,
     pod_networks: &[Cidr],
 ) -> Result<Route, Refusal> {
+    at(table, id, port, client, pod_networks, |pod| pod.ready)
+}
+
+/// The same for one whose containers run for the first time: sshd may answer a moment before a probe has noticed.
+pub fn early(
+    table: &Table,
+    id: &ServerId,
+    port: u32,
+    client: IpAddr,
+    pod_networks: &[Cidr],
+) -> Option<Route> {
+    at(table, id, port, client, pod_networks, |pod| pod.starts).ok()
+}
+
+fn at(
+    table: &Table,
+    id: &ServerId,
+    port: u32,
+    client: IpAddr,
+    pod_networks: &[Cidr],
+    may: fn(&Pod) -> bool,
+) -> Result<Route, Refusal> {
     let server = table.server(id).ok_or(Refusal::NotFound)?;
     let allowed = server.allowed_networks.as_ref();
     if allowed.is_some_and(|all| !all.iter().any(|n| address::holds(*n, client))) {
@@ -168,7 +190,7 @@ pub fn locate(
             by_policy: server.suspended_by_policy,
         });
     }
-    let Some((pod, ip)) = answering(table, id, server) else {
+    let Some((pod, ip)) = addressed(table, id, server, may) else {
         return Err(match server.phase {
             Some(Phase::Failed) => Refusal::Failed(id.clone()),
             _ => Refusal::Starting(id.clone()),
@@ -198,8 +220,13 @@ fn declared(port: u32) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
-fn answering<'a>(table: &'a Table, id: &ServerId, server: &Server) -> Option<(&'a Pod, IpAddr)> {
-    let pod = table.pod(id, server).filter(|pod| pod.ready && !pod.ends)?;
+fn addressed<'a>(
+    table: &'a Table,
+    id: &ServerId,
+    server: &Server,
+    may: fn(&Pod) -> bool,
+) -> Option<(&'a Pod, IpAddr)> {
+    let pod = table.pod(id, server).filter(|pod| may(pod) && !pod.ends)?;
     Some((pod, pod.address?))
 }
 

@@ -175,6 +175,29 @@ fn the_client_is_told_why_there_is_no_way() {
 }
 
 #[test]
+fn the_early_way_is_that_of_a_first_start_and_has_the_same_bounds() {
+    let (box_, client) = (id("box", "dev-alice"), "203.0.113.5".parse().unwrap());
+    let early_with = |change: fn(&mut Server, &mut Pod)| {
+        let (mut server, mut pod) = (server("alice", &[]), pod("alice", "10.244.0.7"));
+        (pod.ready, pod.starts) = (false, true);
+        change(&mut server, &mut pod);
+        let mut table = table();
+        table.put_server(box_.clone(), server);
+        table.put_pod(box_.clone(), pod);
+        early(&table, &box_, 22, client, &[])
+    };
+    assert!(early_with(|_, _| {}).is_some());
+    assert_eq!(early_with(|_, pod| pod.starts = false), None);
+    assert_eq!(early_with(|_, pod| pod.ends = true), None);
+    assert_eq!(early_with(|_, pod| pod.host_network = true), None);
+    assert_eq!(early_with(|server, _| server.suspended = true), None);
+    assert_eq!(
+        early_with(|server, _| server.allowed_networks = Some(Vec::new())),
+        None
+    );
+}
+
+#[test]
 fn a_server_with_allowed_networks_is_reached_from_those_only() {
     let (box_, mut table) = (id("box", "dev-alice"), table());
     let allow = |table: &mut Table, networks: Option<&[&str]>| {

@@ -36,6 +36,10 @@ pub struct Server {
 }
 
 /// A pod that says it belongs to a DevServer.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact about the pod that holds or not by itself"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pod {
     /// UID of the DevServer in its label.
@@ -48,6 +52,8 @@ pub struct Pod {
     pub host_network: bool,
     /// Whether it is Ready, which means that sshd has answered.
     pub ready: bool,
+    /// Whether its containers run for the first time and it is not Ready yet: sshd is about to answer.
+    pub starts: bool,
     /// Whether it is being deleted.
     pub ends: bool,
     /// Named ports of its containers: `ssh`, `http`.

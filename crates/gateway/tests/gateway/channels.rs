@@ -231,6 +231,27 @@ async fn a_starting_environment_is_waited_for_and_a_suspended_one_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_is_reached_as_soon_as_sshd_answers_and_before_a_probe_says_so() {
+    let rig = Rig::with(|parts| parts.settings.open_timeout = Duration::from_millis(1_500));
+    let client = Client::login(&rig, "alice", &rig.alice).await;
+    rig.change("alice", |_, pod| {
+        pod.ready = false;
+        pod.starts = true;
+    });
+    let answers = async {
+        // Longer than anything but a first start is waited for.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        rig.streets.echo(pod_address("alice")).await;
+    };
+    let (opened, ()) = tokio::join!(client.open("box", 22), answers);
+    assert!(opened.is_ok());
+    // One that ended meanwhile is no first start any more.
+    rig.change("alice", |_, pod| pod.starts = false);
+    let (_, words) = client.open("box", 22).await.unwrap_err();
+    assert!(words.contains("is starting"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_takes_too_long_is_told_within_the_time() {
     let rig = Rig::with(|parts| parts.settings.open_timeout = Duration::from_millis(1_500));
     let client = Client::login(&rig, "alice", &rig.alice).await;
