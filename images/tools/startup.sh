@@ -172,6 +172,12 @@ make_motd() {
   fi
 }
 
+# Where named terminals listen (devserver-agent session): with the rights of /tmp, and out of the way of those who clean /tmp.
+make_sessions() {
+  { [ ! -L /run/devserver-sessions ] && mkdir -p /run/devserver-sessions && chmod 1777 /run/devserver-sessions; } ||
+    say "warning: /run/devserver-sessions cannot be made; named terminals are below /tmp"
+}
+
 # Its turn is when the accounts are there; beside it the rest is prepared.
 check_sshd() {
   if [ ! -f "$CONFIG/sshd_config" ]; then fail "$CONFIG/sshd_config is missing: the ConfigMap of the environment is not mounted"; fi
@@ -211,6 +217,7 @@ main() {
   # sshd insists on an empty folder that belongs to root and that nobody else may write to.
   mkdir -p "$RUN/empty" /run/sshd || fail "$RUN cannot be made: the root file system is read-only"
   chmod 0755 "$RUN" "$RUN/empty" /run/sshd
+  make_sessions
   make_accounts
   if has_sshd; then check_sshd; fi
   make_home

@@ -23,3 +23,4 @@ mod placement;
 mod session;
 mod sidecar;
 mod spec;
+mod terminals;

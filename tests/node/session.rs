@@ -33,6 +33,21 @@ impl Session {
         Ok(Self { process, log })
     }
 
+    /// Runs devctl with somebody at the keyboard: what is written to the standard input is typed.
+    pub fn typed(user: &User, words: &[&str], log: &str) -> anyhow::Result<Self> {
+        let log = user.file(log);
+        let mut devctl = Command::new(crate::machine::program()?);
+        let file = std::fs::File::create(&log)?;
+        let process = user
+            .prepare(devctl.args(words))
+            .stdin(Stdio::piped())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("failed to run {devctl:?}"))?;
+        Ok(Self { process, log })
+    }
+
     /// What was seen up to now.
     pub fn heard(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

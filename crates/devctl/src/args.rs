@@ -96,7 +96,7 @@ pub enum Command {
     Delete(Delete),
     /// Open a shell in a DevServer, or run a command there
     #[command(
-        after_help = "Examples:\n  devctl ssh my-dev-server\n  devctl ssh my-dev-server -- make test\n  devctl ssh my-dev-server -L 8080:localhost:8080\n\nOptions of devctl stand before the name; what follows the name is for ssh."
+        after_help = "Examples:\n  devctl ssh my-dev-server\n  devctl ssh my-dev-server -- make test\n  devctl ssh my-dev-server -L 8080:localhost:8080\n  devctl ssh --session work my-dev-server\n\nOptions of devctl stand before the name; what follows the name is for ssh."
     )]
     Ssh(Ssh),
     /// Copy files from or to a DevServer
@@ -179,6 +179,20 @@ pub fn check_name(name: &str) -> Outcome<&str> {
     match ServerName::parse(name) {
         Ok(_) => Ok(name),
         Err(e) => Err(Failure::usage(format!("the name '{name}' {e}"))),
+    }
+}
+
+/// Name of a terminal, by the agent's own rule: it becomes part of a command line and there of a path.
+fn session_name(name: &str) -> Result<String, String> {
+    const LONGEST: usize = 48;
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if begins && name.len() <= LONGEST && name.bytes().all(is_plain) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!(
+            "letters, digits, '.', '_' and '-', at most {LONGEST}, the first a letter or digit"
+        ))
     }
 }
 
@@ -286,6 +300,9 @@ pub struct Ssh {
     /// Longest wait for a DevServer that is still starting
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub timeout: Duration,
+    /// Show the terminal of that name in the DevServer, which outlives the connection; it is made when it is not there
+    #[arg(long, value_name = "NAME", value_parser = session_name)]
+    pub session: Option<String>,
     /// NAME, then options of ssh, then `--` and the command; default name: dev
     #[arg(value_name = "NAME] [SSH OPTIONS] [-- COMMAND", trailing_var_arg = true, allow_hyphen_values = true, add = ArgValueCandidates::new(complete::servers))]
     pub rest: Vec<OsString>,

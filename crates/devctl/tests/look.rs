@@ -15,6 +15,7 @@ fn the_help_of_every_command_that_looks_or_reaches_is_known() {
         "logs",
         "why",
         "top",
+        "ssh",
         "cp",
         "code",
         "port-forward",

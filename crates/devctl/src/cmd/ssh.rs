@@ -2,9 +2,12 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::Path,
     process::Command,
 };
+
+use devserver_api::group;
 
 use super::reach;
 use crate::{
@@ -22,7 +25,7 @@ pub async fn run(global: &Global, args: &Ssh) -> Outcome<Exit> {
     let line = Line::read(args)?;
     let (session, server) = reach::server(global, &line.name, args.timeout).await?;
     let access = access::write_with(&session.place, &server, identity(&line.options))?;
-    let mut command = command(&access, &line);
+    let mut command = command(&access, &line, args.session.as_deref());
     // Nothing stays in between: signals, job control and the exit code are ssh's own.
     let remedy = "install the OpenSSH client; on Debian: apt install openssh-client";
     Err(reach::become_program(global, &mut command, remedy))
@@ -49,15 +52,45 @@ fn identity(options: &[OsString]) -> Option<&Path> {
     None
 }
 
-fn command(access: &Access, line: &Line) -> Command {
+fn command(access: &Access, line: &Line, session: Option<&str>) -> Command {
     let mut command = Command::new("ssh");
     command.arg("-F").arg(&access.session).args(&line.options);
+    if session.is_some() {
+        // Behind the user's own -t and -T, which then count: a third -t would undo the second.
+        command.arg("-oRequestTTY=yes");
+    }
     // `--` ends the options, so that nothing after it can become one.
+    command.arg("--").arg(access.target.host());
+    match session {
+        Some(name) => command.arg(in_session(name, &line.command)),
+        None => command.args(&line.command),
+    };
     command
-        .arg("--")
-        .arg(access.target.host())
-        .args(&line.command);
-    command
+}
+
+/// What the login shell is told instead: the agent keeps the terminal. A command is one of a shell, as it is without a
+/// session, and counts when the session is new.
+fn in_session(name: &str, words: &[OsString]) -> OsString {
+    let agent = format!("{}/bin/devserver-agent session {name}", group::TOOLS);
+    let mut line = OsString::from(agent);
+    if !words.is_empty() {
+        line.push(" -- /bin/sh -c ");
+        line.push(quoted(&words.join(OsStr::new(" "))));
+    }
+    line
+}
+
+/// One word to every shell.
+fn quoted(text: &OsStr) -> OsString {
+    let mut word = vec![b'\''];
+    for byte in text.as_bytes() {
+        match byte {
+            b'\'' => word.extend_from_slice(b"'\\''"),
+            byte => word.push(*byte),
+        }
+    }
+    word.push(b'\'');
+    OsString::from_vec(word)
 }
 
 /// What stands after `devctl ssh`, taken apart.
@@ -233,6 +266,44 @@ mod tests {
             line("--namespace team a -n true"),
             expected("a", &["-n"], &["true"])
         );
+    }
+
+    #[test]
+    fn a_session_is_asked_of_the_agent_and_its_command_stays_one() {
+        let told = |words: &[&str]| {
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            in_session("work", &words).into_string().unwrap()
+        };
+        let agent = "/opt/devserver/bin/devserver-agent session work";
+        assert_eq!(told(&[]), agent);
+        assert_eq!(
+            told(&["make", "&&", "echo", "it's"]),
+            format!("{agent} -- /bin/sh -c 'make && echo it'\\''s'")
+        );
+    }
+
+    #[test]
+    fn the_name_of_a_session_is_one_word_of_harmless_characters() {
+        let read = |name: &str| {
+            Cli::try_parse_from(["devctl", "ssh", &format!("--session={name}"), "a"]).is_ok()
+        };
+        for name in ["work", "a.b_c-1", &"a".repeat(48)] {
+            assert!(read(name), "{name}");
+        }
+        for name in [
+            "",
+            "a b",
+            "a;id",
+            "$(id)",
+            "../x",
+            "-t",
+            ".a",
+            "a\n",
+            "ä",
+            &"a".repeat(49),
+        ] {
+            assert!(!read(name), "{name:?}");
+        }
     }
 
     #[test]
