@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -71,8 +71,9 @@ pub async fn relay(channel: Channel<Msg>, pod: TcpStream, gone: &CancellationTok
     let (counted_up, counted_down) = (AtomicU64::new(0), AtomicU64::new(0));
     let (from_client, to_client) = channel.split();
     let (from_pod, to_pod) = pod.into_split();
+    let both = Ends::default();
     let end = {
-        let up = up(from_client, to_pod, &counted_up);
+        let up = up(from_client, to_pod, &counted_up, &both);
         let down = down(from_pod, &to_client, &counted_down);
         tokio::pin!(up, down);
         tokio::select! {
@@ -85,7 +86,10 @@ pub async fn relay(channel: Channel<Msg>, pod: TcpStream, gone: &CancellationTok
                 end
             }
             end = &mut down => {
-                finish(&mut up, &counted_up, gone).await;
+                both.pod.store(true, Relaxed);
+                if !both.client.load(Relaxed) {
+                    finish(&mut up, &counted_up, gone).await;
+                }
                 end
             }
         }
@@ -98,6 +102,14 @@ pub async fn relay(channel: Channel<Msg>, pod: TcpStream, gone: &CancellationTok
         end,
         lasted: started.elapsed(),
     }
+}
+
+/// Who has said their last. When both have, nothing can come any more, and the channel is closed without being asked to:
+/// OpenSSH's `ssh -W` whose user is gone may wait for that.
+#[derive(Default)]
+struct Ends {
+    client: AtomicBool,
+    pod: AtomicBool,
 }
 
 /// After the pod's end of file: a client may go on for as long as it says something.
@@ -120,7 +132,12 @@ async fn finish(
 }
 
 /// Ends when the client has closed the channel.
-async fn up(mut from: ChannelReadHalf, mut to: OwnedWriteHalf, counted: &AtomicU64) -> End {
+async fn up(
+    mut from: ChannelReadHalf,
+    mut to: OwnedWriteHalf,
+    counted: &AtomicU64,
+    both: &Ends,
+) -> End {
     loop {
         let written = match from.wait().await {
             Some(ChannelMsg::Data { data }) => {
@@ -128,7 +145,13 @@ async fn up(mut from: ChannelReadHalf, mut to: OwnedWriteHalf, counted: &AtomicU
                 counted.fetch_add(data.len() as u64, Relaxed);
                 written
             }
-            Some(ChannelMsg::Eof) => to.shutdown().await,
+            Some(ChannelMsg::Eof) => {
+                both.client.store(true, Relaxed);
+                if both.pod.load(Relaxed) {
+                    return End::Client;
+                }
+                to.shutdown().await
+            }
             Some(ChannelMsg::Close) => return End::Client,
             Some(_) => Ok(()),
             None => return End::Gone,

@@ -62,6 +62,24 @@ async fn a_side_that_has_said_its_last_still_listens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_both_sides_have_ended_is_closed_at_once() {
+    let rig = Rig::start();
+    // An echo ends when it has heard the last.
+    rig.streets.echo(pod_address("alice")).await;
+    let client = Client::login(&rig, "alice", &rig.alice).await;
+    let mut channel = client.open("box", 22).await.unwrap();
+    channel.eof().await.unwrap();
+    let started = Instant::now();
+    // This client never closes by itself, as `ssh -W` whose user is gone does not.
+    let mut is_closed = false;
+    while let Some(message) = soon("the end", channel.wait()).await {
+        is_closed |= matches!(message, ChannelMsg::Close);
+    }
+    assert!(is_closed && started.elapsed() < Duration::from_secs(5));
+    rig.audited("close", "server", "box.dev-alice").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_pod_is_the_end_of_the_channel_and_of_nothing_else() {
     let rig = Rig::start();
     rig.streets
