@@ -1,12 +1,12 @@
 //! The one ssh port: stock clients through the gateway to real machines.
 
 use std::{
-    process::{Command, Output},
+    process::Command,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
-use devserver_api::{DevServer, GatewayStatus};
+use anyhow::ensure;
+use devserver_api::DevServer;
 use devserver_testkit::wait::{Seen, until};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::DeleteParams};
@@ -16,82 +16,8 @@ use crate::{
     machine::{User, succeeded},
     session::Session,
     spec,
+    visitor::Visitor,
 };
-
-/// A user, a machine, and an ssh configuration of the user's own making: no devctl in the way.
-struct Visitor {
-    user: User,
-    config: String,
-    owner: String,
-}
-
-impl Visitor {
-    async fn new(stem: &str) -> anyhow::Result<Self> {
-        let user = User::new(stem).await?;
-        user.create("box", &["--expose", "ClusterIP"])?;
-        let (server, gateway) = told(&user, "box").await?;
-        let owner = server.spec.owner.context("it has no owner")?;
-        let host_keys = server
-            .status
-            .and_then(|s| s.ssh)
-            .context("no host keys")?
-            .host_keys;
-        let known: String = host_keys
-            .iter()
-            .map(|key| format!("box {key}\n"))
-            .chain(gateway.host_keys.iter().map(|key| format!("gw {key}\n")))
-            .collect();
-        std::fs::write(user.file("known"), known)?;
-        let text = format!(
-            "Host gw\n HostName {}\n Port {}\n User {owner}\n HostKeyAlias gw\n\
-             Host box box.{ns}\n User dev\n ProxyJump gw\n HostKeyAlias box\n ForwardAgent yes\n\
-             Host *\n IdentityFile {}\n IdentitiesOnly yes\n UserKnownHostsFile {}\n StrictHostKeyChecking yes\n BatchMode yes\n",
-            gateway.host,
-            gateway.port,
-            user.key(),
-            user.file("known").display(),
-            ns = user.namespace,
-        );
-        let config = user.file("own-config");
-        std::fs::write(&config, text)?;
-        let config = config.display().to_string();
-        Ok(Self {
-            user,
-            config,
-            owner,
-        })
-    }
-
-    /// Stock ssh with that configuration.
-    fn ssh(&self, words: &[&str]) -> anyhow::Result<Output> {
-        self.user
-            .output(Command::new("ssh").args(["-F", &self.config]).args(words))
-    }
-
-    fn says(&self, words: &[&str]) -> anyhow::Result<String> {
-        succeeded(&self.ssh(words)?)
-    }
-
-    fn refused(&self, words: &[&str]) -> anyhow::Result<String> {
-        let output = self.ssh(words)?;
-        ensure!(!output.status.success(), "{words:?} was let in");
-        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
-    }
-}
-
-/// The DevServer, once its status tells of the gateway.
-async fn told(user: &User, name: &str) -> anyhow::Result<(DevServer, GatewayStatus)> {
-    let servers: Api<DevServer> = user.api();
-    until("the gateway is told", Duration::from_mins(1), async || {
-        let server = servers.get(name).await?;
-        let ssh = server.status.as_ref().and_then(|s| s.ssh.as_ref());
-        Ok(match ssh.and_then(|ssh| ssh.gateway.clone()) {
-            Some(gateway) => Seen::Yes((server, gateway)),
-            None => Seen::NotYet(format!("{ssh:?}")),
-        })
-    })
-    .await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_ssh_jumps_and_exit_codes_and_signals_pass() -> anyhow::Result<()> {
