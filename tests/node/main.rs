@@ -24,6 +24,7 @@ mod machine;
 mod network;
 mod packages;
 mod placement;
+mod restart;
 mod session;
 mod sidecar;
 mod spec;
