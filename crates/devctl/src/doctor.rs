@@ -1,6 +1,7 @@
 //! What is checked before somebody is told that all is well: pure judgements about what was found.
 
 pub mod cluster;
+pub mod gateway;
 pub mod machine;
 
 use serde::Serialize;

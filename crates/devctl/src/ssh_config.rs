@@ -85,7 +85,7 @@ impl Target {
     }
 
     /// Name of the jump host in the same file: one for each DevServer, because each may have another owner.
-    fn gateway_host(&self) -> String {
+    pub fn gateway_host(&self) -> String {
         format!("gateway.{}", self.host_name())
     }
 

@@ -9,15 +9,20 @@ use k8s_openapi::api::{
     authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
     coordination::v1::Lease,
 };
-use kube::api::{ListParams, PostParams};
+use kube::{
+    ResourceExt as _,
+    api::{ListParams, PostParams},
+};
 use owo_colors::OwoColorize as _;
 
 use super::version::OPERATOR;
 use crate::{
+    access,
     args::{Doctor, Global},
     doctor::{
         Check, Verdict,
         cluster::{self, RIGHTS, Right},
+        gateway::{self, Knock},
         machine,
     },
     escape,
@@ -56,12 +61,14 @@ async fn this_machine() -> Outcome<Vec<Check>> {
     ])
 }
 
+/// What devctl itself failed at.
+fn unusable(name: &'static str, failure: &Failure) -> Check {
+    let said = failure.to_string();
+    let (found, remedy) = said.split_once('\n').unwrap_or((&said, ""));
+    Check::fail(name, found, remedy.trim())
+}
+
 async fn that_cluster(global: &Global) -> Vec<Check> {
-    let unusable = |name, failure: &Failure| {
-        let said = failure.to_string();
-        let (found, remedy) = said.split_once('\n').unwrap_or((&said, ""));
-        Check::fail(name, found, remedy.trim())
-    };
     let session = match Session::connect(global).await {
         Ok(session) => session,
         Err(failure) => return vec![unusable("kubeconfig", &failure)],
@@ -110,7 +117,44 @@ async fn that_cluster(global: &Global) -> Vec<Check> {
             Timestamp::now(),
         ));
     }
+    let servers = servers.unwrap_or_default();
+    if let Some(server) = servers.iter().find(|server| access::takes_gateway(server)) {
+        checks.push(knock(&session, server).await);
+    }
     checks
+}
+
+/// Knocks at the gateway with what `devctl ssh` would use, and asks for nothing.
+async fn knock(session: &Session, server: &DevServer) -> Check {
+    let told = server.status.as_ref().and_then(|s| s.ssh.as_ref());
+    let place = told.and_then(|ssh| ssh.gateway.as_ref());
+    let place = place.map(|gateway| format!("{}:{}", gateway.host, gateway.port));
+    let name = server.name_any();
+    let knock = Knock {
+        server: &name,
+        place: place.as_deref().unwrap_or_default(),
+        user: server.spec.owner.as_deref().unwrap_or_default(),
+    };
+    let access = match access::write(&session.place, server) {
+        Ok(access) => access,
+        Err(failure) => return unusable("gateway", &failure),
+    };
+    let mut ssh = tokio::process::Command::new("ssh");
+    ssh.arg("-F").arg(&access.session);
+    ssh.args(["-n", "-T", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]);
+    ssh.arg("-o");
+    ssh.arg(format!("ConnectTimeout={}", PATIENCE.as_secs()));
+    ssh.arg("--").arg(access.target.gateway_host()).arg("hello");
+    ssh.kill_on_drop(true);
+    match tokio::time::timeout(PATIENCE * 2, ssh.output()).await {
+        Ok(Ok(output)) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            gateway::gateway(knock, Some((output.status.code(), &said)))
+        }
+        // Without ssh, the line about the client says what to do.
+        Ok(Err(error)) => gateway::gateway(knock, Some((None, &error.to_string()))),
+        Err(_) => gateway::gateway(knock, None),
+    }
 }
 
 async fn patiently<T>(what: &str, request: impl Future<Output = kube::Result<T>>) -> Outcome<T> {
