@@ -9,6 +9,7 @@
 
 mod access;
 mod checkpoint;
+mod commands;
 mod expire;
 mod fallback;
 mod files;

@@ -2,8 +2,9 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
+use futures::{FutureExt as _, future::FusedFuture as _};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, Portforwarder};
+use kube::api::Api;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -104,14 +105,41 @@ async fn carry(client: TcpStream, pods: &Api<Pod>, pod: &str, remote: u16) -> Ou
         .await
         .map_err(|error| Failure::kube(what.clone(), &error))?;
     let stream = forwarder.take_stream(remote).ok_or_else(lost)?;
-    let copied = copy(client, stream).await;
-    let refusal = word(&mut forwarder, remote).await;
+    let error = forwarder.take_error(remote);
+    let error = async { error?.await };
+    let refusal = until_refused(copy(client, stream), error).await;
     forwarder.abort();
-    match (refusal, copied) {
-        (Some(said), _) => Err(refused(&what, &said, remote)),
+    match refusal {
+        Some(said) => Err(refused(&what, &said, remote)),
         // One side hung up in the middle: that is theirs to know.
-        (None, _) => Ok(()),
+        None => Ok(()),
     }
+}
+
+/// Copies until it ends or the kubelet says that it cannot go on: a client that waits for an answer would wait for ever.
+/// With what the kubelet said.
+async fn until_refused<T>(
+    copying: impl Future<Output = T>,
+    error: impl Future<Output = Option<String>>,
+) -> Option<String> {
+    let error = error.fuse();
+    tokio::pin!(copying, error);
+    loop {
+        tokio::select! {
+            _ = &mut copying => break,
+            said = &mut error, if !error.is_terminated() => {
+                if said.is_some() {
+                    // What was on its way may still arrive.
+                    let _ = tokio::time::timeout(LAST_WORD, copying).await;
+                    return said;
+                }
+            }
+        }
+    }
+    if error.is_terminated() {
+        return None;
+    }
+    tokio::time::timeout(LAST_WORD, error).await.ok().flatten()
 }
 
 async fn copy(
@@ -121,12 +149,6 @@ async fn copy(
     tokio::io::copy_bidirectional(&mut client, &mut stream)
         .await
         .map(drop)
-}
-
-/// What the kubelet says of the connection, if anything.
-async fn word(forwarder: &mut Portforwarder, remote: u16) -> Option<String> {
-    let error = forwarder.take_error(remote)?;
-    tokio::time::timeout(LAST_WORD, error).await.ok().flatten()
 }
 
 fn refused(what: &str, said: &str, remote: u16) -> Failure {
@@ -187,6 +209,21 @@ mod tests {
         user.read_to_string(&mut answered).await.unwrap();
         assert_eq!(answered, "answer");
         carrying.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_refusal_ends_a_connection_whose_client_waits() {
+        let (held, _client) = tokio::io::duplex(64);
+        let (stream, _far) = tokio::io::duplex(64);
+        let error = std::future::ready(Some("connection refused".to_owned()));
+        let said = until_refused(copy(held, stream), error).await;
+        assert_eq!(said.as_deref(), Some("connection refused"));
+        // Nothing was said, and the connection goes on until it ends.
+        let (client, user) = tokio::io::duplex(64);
+        let (stream, program) = tokio::io::duplex(64);
+        drop((user, program));
+        let said = until_refused(copy(client, stream), std::future::ready(None)).await;
+        assert_eq!(said, None);
     }
 
     #[test]
