@@ -58,6 +58,11 @@ ring3() {
 }
 
 ring4() {
+  tests 4 'gateway: ten minutes of what nobody means' "${CRATES[@]}" --test gateway -- --ignored --nocapture
+  lab_up ring4-node 4 node
+  stage 4 'images and chart' "$REPO/hack/platform.sh" --lab ring4-node
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG RUST_TEST_THREADS=1 tests 4 'nightly: node' "${E2E[@]}" --test node -- --ignored --nocapture gibibytes hundred_sessions
+  lab_down ring4-node 4
   lab_up ring4 4 control-plane
   DEVSERVER_TEST_KUBECONFIG=/run/kubelab/ring4/admin.kubeconfig tests 4 'nightly' "${E2E[@]}" "${CONTROL_PLANE_TESTS[@]}" -- --ignored
   lab_down ring4 4

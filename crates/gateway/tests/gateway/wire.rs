@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A packet that is not encrypted yet (RFC 4253 §6).
-fn packet(payload: &[u8]) -> Vec<u8> {
+pub fn packet(payload: &[u8]) -> Vec<u8> {
     let padding = 8 - (payload.len() + 5) % 8 + 8;
     let length = u32::try_from(payload.len() + padding + 1).unwrap();
     let mut bytes = length.to_be_bytes().to_vec();
@@ -24,12 +24,12 @@ fn packet(payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn string(bytes: &[u8]) -> Vec<u8> {
+pub fn string(bytes: &[u8]) -> Vec<u8> {
     let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
     [&length, bytes].concat()
 }
 
-fn kexinit(kex: &str) -> Vec<u8> {
+pub fn kexinit(kex: &str) -> Vec<u8> {
     let mut payload = vec![20];
     payload.extend([7; 16]);
     for list in [kex, "ssh-ed25519", "aes256-ctr", "aes256-ctr"] {
