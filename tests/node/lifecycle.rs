@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_home_and_the_host_keys_survive_the_pod() -> anyhow::Result<()> {
+async fn f7_the_home_and_the_host_keys_survive_the_pod() -> anyhow::Result<()> {
     let user = User::new("survive").await?;
     user.create("box", &[])?;
     user.says("box", "echo kept > ~/file; doas touch /root/lost")?;

@@ -16,6 +16,7 @@ mod files;
 mod forwards;
 mod gateway;
 mod gone;
+mod host_keys;
 mod images;
 mod isolation;
 mod large_files;

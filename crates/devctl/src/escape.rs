@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escape_codes_are_shown_not_obeyed() {
+    fn d11_escape_codes_are_shown_not_obeyed() {
         assert_eq!(line("a\x1b[31mred\x07\r\nb"), "a\\x1b[31mred\\x07\\x0d\\nb");
         assert_eq!(line("\u{9b}31m"), "\\x9b31m");
         assert_eq!(line("\u{202e}txt.exe"), "\\u{202e}txt.exe");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_keeps_tabs_and_colors_and_obeys_nothing_else() {
+    fn d11_a_log_keeps_tabs_and_colors_and_obeys_nothing_else() {
         let hostile = "\ta\x1b[1;31mred\x1b[0m\x1b]0;owned\x07\x1b[2J\x1b[999m\r\n";
         assert_eq!(
             log_line(hostile, true),

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_the_server_cannot_reach_the_terminal_raw() {
+    fn d11_a_message_of_the_server_cannot_reach_the_terminal_raw() {
         let error = answer(403, "Forbidden", "no\x1b]0;owned\x07");
         let failure = Failure::kube("failed to create", &error);
         assert_eq!(failure.exit, Exit::Forbidden);

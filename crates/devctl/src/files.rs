@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_folders_are_for_their_owner_only() {
+    fn d10_files_and_folders_are_for_their_owner_only() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("a/b/c");
         write_private(&file, "x").unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_replaced_never_written_through() {
+    fn d10_a_link_is_replaced_never_written_through() {
         let root = tempfile::tempdir().unwrap();
         let (victim, link) = (root.path().join("victim"), root.path().join("link"));
         fs::write(&victim, "precious").unwrap();

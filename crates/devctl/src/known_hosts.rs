@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn markers_and_second_lines_are_refused() {
+    fn d10_markers_and_second_lines_are_refused() {
         for bad in [
             format!("@cert-authority * {KEY}"),
             format!("* {KEY}"),

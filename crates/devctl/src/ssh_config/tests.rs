@@ -115,7 +115,7 @@ fn a_namespace_that_is_not_the_default_has_no_short_name() {
 }
 
 #[test]
-fn hostile_names_are_refused() {
+fn d10_hostile_names_are_refused() {
     let uid = "3f2a91c0";
     for name in [
         "a\nProxyCommand id",
@@ -147,7 +147,7 @@ fn hostile_names_are_refused() {
 }
 
 #[test]
-fn hostile_contexts_stay_one_word() {
+fn d10_hostile_contexts_stay_one_word() {
     for context in [
         "arn:aws:eks:eu-west-1:1:cluster/x",
         "a b",
@@ -256,7 +256,7 @@ fn with_a_gateway_the_way_leads_through_it_and_both_are_known_by_their_keys() {
 }
 
 #[test]
-fn what_a_status_says_of_a_gateway_cannot_become_a_command() {
+fn d10_what_a_status_says_of_a_gateway_cannot_become_a_command() {
     let (target, known) = (target(), Path::new("/k"));
     let jump = |user: &'static str, host: &'static str| {
         let mut entry = entry(&target, known);
