@@ -110,6 +110,11 @@ fn recorded_identity(config: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| is_plain && path.is_file())
 }
 
+/// Whether the way leads through the gateway.
+pub fn takes_gateway(server: &DevServer) -> bool {
+    gateway(server).is_ok_and(|found| found.is_some())
+}
+
 /// The gateway to take and the name to give there; `None`: the way leads through the API server.
 fn gateway(server: &DevServer) -> Outcome<Option<(GatewayStatus, String)>> {
     let told = server.status.as_ref().and_then(|s| s.ssh.as_ref());

@@ -119,43 +119,35 @@ fn message(random: &mut StdRng, key: &PrivateKey) -> Vec<u8> {
         .concat(),
         4 => vec![NEWKEYS],
         5 => [&[30][..], &string(&vec![9; random.random_range(0..1300)])].concat(),
-        _ => {
-            let numbers = [
-                1,
-                2,
-                3,
-                4,
-                5,
-                7,
-                20,
-                21,
-                30,
-                31,
-                34,
-                50,
-                60,
-                61,
-                80,
-                90,
-                94,
-                98,
-                random.random(),
-            ];
-            let mut payload = vec![*numbers.choose(random).unwrap()];
-            for _ in 0..random.random_range(0..5) {
-                match random.random_range(0..3) {
-                    0 => payload.extend(string(text(random).as_bytes())),
-                    1 => payload.extend(random.random::<u32>().to_be_bytes()),
-                    _ => payload.push(random.random()),
-                }
-            }
-            payload
-        }
+        _ => any_number(random),
     };
     if random.random_ratio(1, 3) {
         mutate(&mut payload, random);
     }
     packet(&payload)
+}
+
+/// Numbers of RFC 4250, section 4.1.2, and of extensions; the length of what follows is anything.
+const NUMBERS: [u8; 18] = [
+    1, 2, 3, 4, 5, 7, 20, 21, 30, 31, 34, 50, 60, 61, 80, 90, 94, 98,
+];
+
+fn any_number(random: &mut StdRng) -> Vec<u8> {
+    let known = NUMBERS.choose(random).copied().unwrap();
+    let number = if random.random_ratio(1, 19) {
+        random.random()
+    } else {
+        known
+    };
+    let mut payload = vec![number];
+    for _ in 0..random.random_range(0..5) {
+        match random.random_range(0..3) {
+            0 => payload.extend(string(text(random).as_bytes())),
+            1 => payload.extend(random.random::<u32>().to_be_bytes()),
+            _ => payload.push(random.random()),
+        }
+    }
+    payload
 }
 
 /// A connection as it might begin, and does not.
