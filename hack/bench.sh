@@ -6,8 +6,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # What each needs: a node with the platform installed, only a control plane, or one with simulated nodes.
-declare -A SIZE=([start]=node [rest]=control-plane [throughput]=control-plane [crowd]=crowd)
-ALL='start rest throughput crowd'
+declare -A SIZE=([start]=node [rest]=control-plane [throughput]=control-plane [crowd]=crowd [gateway]=control-plane)
+ALL='start rest throughput crowd gateway'
 : "${BENCHES:=$ALL}"
 LAB=bench
 TRIPLE=x86_64-unknown-linux-gnu
@@ -18,7 +18,7 @@ cd "$REPO"
 # The very operator that is in the image: built with the same words into the same folder.
 build() {
   CARGO_TARGET_DIR=$DEVSERVER_CACHE/target-static RUSTFLAGS='-C target-feature=+crt-static' \
-    cargo build --locked --release --target $TRIPLE -p devserver-operator -p devserver-bench -p devctl
+    cargo build --locked --release --target $TRIPLE -p devserver-operator -p devserver-gateway -p devserver-bench -p devctl
   build_programs
 }
 
@@ -35,7 +35,32 @@ resources() {
   kubectl wait --for condition=Established --timeout 60s --filename "$REPO/charts/devserver-platform/crds" >/dev/null
 }
 
+# sshd: that of this machine, else the program of Debian's package without installing it, because an installed one would
+# be started and open a port.
+sshd() {
+  local folder=$DEVSERVER_CACHE/bench/openssh-server
+  if [ -x /usr/sbin/sshd ]; then
+    echo /usr/sbin/sshd
+    return
+  fi
+  if [ ! -x "$folder/usr/sbin/sshd" ]; then
+    mkdir -p "$folder"
+    (cd "$folder" && apt-get download --quiet=2 openssh-server >&2 && dpkg-deb --extract openssh-server_*.deb . && rm openssh-server_*.deb) ||
+      die "there is no sshd to measure with; install it with: sudo apt-get install openssh-server"
+  fi
+  # It says its version and fails, because it knows no such option; without one of its libraries it says something else.
+  [[ "$("$folder/usr/sbin/sshd" -V 2>&1 || true)" = *OpenSSH_* ]] ||
+    die "$folder/usr/sbin/sshd does not run; install it with: sudo apt-get install openssh-server"
+  echo "$folder/usr/sbin/sshd"
+}
+
 measure() {
+  if [ "$1" = gateway ]; then
+    DEVSERVER_SSHD=$(sshd)
+    export DEVSERVER_SSHD DEVSERVER_GATEWAY=$PROGRAMS/devserver-gateway
+    # Thousands of connections, two descriptors each.
+    ulimit -n "$(ulimit -H -n)"
+  fi
   DEVSERVER_OPERATOR=$PROGRAMS/devserver-operator DEVSERVER_DEVCTL=$PROGRAMS/devctl "$PROGRAMS/devserver-bench" --output "$RESULTS" "$1"
 }
 

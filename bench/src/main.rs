@@ -4,11 +4,14 @@
 
 mod cluster;
 mod crowd;
+mod gateway;
 mod operator;
+mod page;
 mod rest;
 mod results;
 mod start;
 mod throughput;
+mod usage;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -35,6 +38,14 @@ enum What {
     Rest(rest::Options),
     /// Simulated nodes: a thousand DevServers until all run, at rest, after a restart, and after an edit of their flavor.
     Crowd(crowd::Options),
+    /// Control plane: the gateway against OpenSSH's ProxyJump and against no hop, near and far.
+    Gateway(gateway::Options),
+    /// Takes connections and says nothing; what `gateway` starts in its own network namespace.
+    #[command(hide = true)]
+    QuietServer {
+        /// Where.
+        address: std::net::SocketAddr,
+    },
 }
 
 fn main() -> Result<()> {
@@ -45,12 +56,17 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    if let What::QuietServer { address } = args.what {
+        return runtime.block_on(gateway::serve_quietly(address));
+    }
     let (name, figures) = runtime.block_on(async {
         Ok::<_, anyhow::Error>(match args.what {
             What::Start(options) => ("start", start::measure(options).await?),
             What::Throughput(options) => ("throughput", throughput::measure(options).await?),
             What::Rest(options) => ("rest", rest::measure(options).await?),
             What::Crowd(options) => ("crowd", Box::pin(crowd::measure(options)).await?),
+            What::Gateway(options) => ("gateway", Box::pin(gateway::measure(options)).await?),
+            What::QuietServer { .. } => anyhow::bail!("nothing to measure"),
         })
     })?;
     results::add(&args.output, name, figures)

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Duration};
 use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 
+use crate::{page, usage};
+
 /// A running operator; ended when dropped.
 pub struct Operator {
     child: Child,
@@ -23,7 +25,7 @@ impl Operator {
     }
 
     async fn run(word: &str, scope: &[&str]) -> Result<Self> {
-        let program = program()?;
+        let program = program("devserver-operator", "DEVSERVER_OPERATOR")?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
@@ -40,8 +42,7 @@ impl Operator {
             .with_context(|| format!("failed to start {}", program.display()))?;
         let operator = Self { child, listen };
         for _ in 0..300 {
-            if operator
-                .page("/readyz")
+            if page::get(&operator.listen, "/readyz")
                 .await
                 .is_ok_and(|page| page.ends_with("ok\n"))
             {
@@ -59,7 +60,7 @@ impl Operator {
 
     /// The same by verb and kind, in the words of the metric.
     pub async fn writes_by_kind(&self) -> Result<BTreeMap<String, u64>> {
-        let page = self.page("/metrics").await?;
+        let page = page::get(&self.listen, "/metrics").await?;
         page.lines()
             .filter_map(|line| line.strip_prefix("devserver_operator_writes_total"))
             .filter_map(|line| line.rsplit_once(' '))
@@ -67,45 +68,21 @@ impl Operator {
             .collect()
     }
 
-    /// Resident memory in MiB and processor seconds used, from /proc.
+    /// Resident memory in MiB and processor seconds used.
     pub fn usage(&self) -> Result<(f64, f64)> {
         let pid = self.child.id().context("the operator has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let resident = status
-            .lines()
-            .find(|l| l.starts_with("VmRSS:"))
-            .unwrap_or_default();
-        let kib: f64 = resident.split_whitespace().nth(1).unwrap_or("0").parse()?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // After the name in parentheses; utime and stime are fields 14 and 15 of proc(5), in ticks of 10 ms.
-        let after = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: f64 = after
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|w| w.parse::<f64>().ok())
-            .sum();
-        Ok((kib / 1024.0, ticks / 100.0))
-    }
-
-    async fn page(&self, path: &str) -> Result<String> {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = tokio::net::TcpStream::connect(&self.listen).await?;
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.listen);
-        stream.write_all(request.as_bytes()).await?;
-        let mut page = String::new();
-        stream.read_to_string(&mut page).await?;
-        Ok(page)
+        Ok((usage::resident_mib(pid)?, usage::cpu_seconds(pid)?))
     }
 }
 
-fn program() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("DEVSERVER_OPERATOR") {
+/// A program to measure: the one that a variable names, else the one beside this program.
+pub fn program(name: &str, variable: &str) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
         return Ok(path.into());
     }
-    let beside = std::env::current_exe()?.with_file_name("devserver-operator");
+    let beside = std::env::current_exe()?.with_file_name(name);
     if beside.exists() {
         return Ok(beside);
     }
-    bail!("no operator to measure: build it beside this program or set DEVSERVER_OPERATOR")
+    bail!("no {name} to measure: build it beside this program or set {variable}")
 }
