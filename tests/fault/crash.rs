@@ -68,6 +68,12 @@ async fn killed_around_any_write_of_a_change_of_flavor_it_ends_the_same() -> any
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_around_any_write_of_a_change_of_the_default_flavor_it_ends_the_same()
+-> anyhow::Result<()> {
+    survives(Tale::DefaultFlavor).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_around_any_write_of_a_growing_home_it_ends_the_same() -> anyhow::Result<()> {
     survives(Tale::Grow).await
 }

@@ -1,7 +1,7 @@
 //! The stories the crash tests tell: everything that happens to a DevServer in its life.
 
 use anyhow::Context as _;
-use devserver_api::{DevServer, DevServerStatus, Phase, condition};
+use devserver_api::{DevServer, DevServerFlavor, DevServerStatus, Phase, condition};
 use devserver_e2e::{condition, has_reason, is_running};
 use devserver_testkit::{
     Scene,
@@ -14,7 +14,10 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, Pod, Secret, Service},
     networking::v1::NetworkPolicy,
 };
-use kube::{ResourceExt as _, api::DeleteParams};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 const NEW_IMAGE: &str = "docker.io/library/debian:13";
@@ -33,6 +36,8 @@ pub(super) enum Tale {
     Image,
     /// Another flavor: a restart is pending.
     Flavor,
+    /// Another flavor for those who name none: a restart is pending.
+    DefaultFlavor,
     /// A larger home.
     Grow,
     /// A second key comes and goes.
@@ -51,11 +56,12 @@ pub(super) enum Tale {
 
 impl Tale {
     /// All of them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Create,
         Self::CreateFull,
         Self::Image,
         Self::Flavor,
+        Self::DefaultFlavor,
         Self::Grow,
         Self::Keys,
         Self::Expose,
@@ -73,6 +79,7 @@ impl Story for Tale {
             Self::CreateFull => "create-full",
             Self::Image => "image",
             Self::Flavor => "flavor",
+            Self::DefaultFlavor => "default-flavor",
             Self::Grow => "grow",
             Self::Keys => "keys",
             Self::Expose => "expose",
@@ -92,14 +99,23 @@ impl Story for Tale {
         self.is_replaced() || self == Self::Suspend
     }
 
+    /// A cluster has one default flavor.
+    fn at_once(self) -> usize {
+        if self == Self::DefaultFlavor { 1 } else { 6 }
+    }
+
     async fn prepare(self, stage: &Stage) -> anyhow::Result<()> {
         match self {
             Self::Create | Self::CreateFull | Self::DeleteEarly => return Ok(()),
             Self::Grow => devserver_e2e::expandable_home(&stage.scene, HOME).await?,
+            Self::DefaultFlavor => becomes_default(stage, "small").await?,
             _ => String::new(),
         };
         stage.kubelet.set(Fortune::Ready);
         let mut server = small(stage);
+        if self == Self::DefaultFlavor {
+            server.spec.flavor = None;
+        }
         if self == Self::Grow {
             server.spec.storage_class_name = Some(stage.scene.flavor_name("class"));
         }
@@ -127,6 +143,7 @@ impl Story for Tale {
                 change(stage, json!({"flavor": large})).await?;
                 waits_for_restart(stage).await
             }
+            Self::DefaultFlavor => has_another_default(stage).await,
             Self::Grow => grows(stage).await,
             Self::Keys => keys_come_and_go(stage).await,
             Self::Expose => is_exposed_otherwise(stage).await,
@@ -210,6 +227,37 @@ async fn waits_for_restart(stage: &Stage) -> anyhow::Result<()> {
         .scene
         .status(sample::NAME, "a restart is pending", pending);
     status.await.map(drop)
+}
+
+/// Marks the flavor and no other; what an earlier story left marked is not, then.
+async fn becomes_default(stage: &Stage, size: &str) -> anyhow::Result<String> {
+    let (api, wanted) = (
+        Api::<DevServerFlavor>::all(stage.scene.client()),
+        stage.scene.flavor_name(size),
+    );
+    let mark = async |name: &str, is_default: bool| {
+        let patch = Patch::Merge(json!({"spec": {"default": is_default}}));
+        api.patch(name, &PatchParams::default(), &patch).await
+    };
+    // First this one: at no moment there is none.
+    mark(&wanted, true).await?;
+    for other in api.list(&ListParams::default()).await? {
+        if other.spec.default && other.name_any() != wanted {
+            // One that is gone by now is not marked either.
+            let _ = mark(&other.name_any(), false).await;
+        }
+    }
+    Ok(wanted)
+}
+
+async fn has_another_default(stage: &Stage) -> anyhow::Result<()> {
+    let large = becomes_default(stage, "large").await?;
+    let uses = |s: &DevServerStatus| s.flavor.as_ref() == Some(&large);
+    stage
+        .scene
+        .status(sample::NAME, "uses the new default", uses)
+        .await?;
+    waits_for_restart(stage).await
 }
 
 async fn grows(stage: &Stage) -> anyhow::Result<()> {

@@ -62,6 +62,10 @@ pub trait Story: Copy {
     fn restarts(self) -> bool {
         self.is_replaced()
     }
+    /// How many may be told at the same time; one of something that there is only one of in a cluster.
+    fn at_once(self) -> usize {
+        AT_ONCE
+    }
     /// Brings about the state before; no fault is injected.
     fn prepare(self, stage: &Stage) -> impl Future<Output = anyhow::Result<()>>;
     /// The part whose writes are counted and hit.
@@ -126,7 +130,8 @@ pub async fn undisturbed<S: Story>(story: S) -> anyhow::Result<Ending> {
         })
         .await
     };
-    let (first, second) = futures::try_join!(once(), once())?;
+    // One after the other: some stories are about something that there is only one of in a cluster.
+    let (first, second) = (once().await?, once().await?);
     let differ = differences(&first.state, &second.state);
     ensure!(
         differ.is_empty(),
@@ -158,7 +163,7 @@ pub async fn everywhere<S: Story>(story: S, ending: &Ending) -> anyhow::Result<u
         failure.map(|why| format!("{}:{}:{side}: {why:#}", story.name(), case.write))
     });
     let failed: Vec<String> = stream::iter(runs)
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(story.at_once())
         .filter_map(async |failure| failure)
         .collect()
         .await;
