@@ -155,6 +155,15 @@ impl User {
         succeeded(&self.ssh(name, command)?)
     }
 
+    /// The same through the API server.
+    pub fn says_by_api(&self, name: &str, command: &str) -> anyhow::Result<String> {
+        let mut devctl = Command::new(program()?);
+        let key = self.key();
+        let words = ["ssh", name, "-i", &key, "-o", "IdentitiesOnly=yes", "--"];
+        devctl.args(words).arg(command).env("DEVCTL_SSH_VIA", "api");
+        succeeded(&self.output(&mut devctl)?)
+    }
+
     /// The ssh configuration that `devctl` wrote for the machine, and the host name in it.
     pub fn ssh_config(&self, name: &str) -> anyhow::Result<(PathBuf, String)> {
         succeeded(&self.devctl(["config", "ssh-refresh"])?)?;

@@ -261,7 +261,17 @@ async fn ssh_comes_in_from_the_networks_allowed_and_by_port_forward_always() -> 
             .patch("box", &PatchParams::default(), &Patch::Merge(&patch))
             .await?;
         connects(wanted).await?;
-        assert_eq!(user.says("box", "echo in")?, "in");
+        assert_eq!(user.says_by_api("box", "echo in")?, "in");
+        // To the gateway the same networks count; an empty list leaves it as the only way in.
+        let enters = networks != json!(["203.0.113.0/24"]);
+        until("the gateway knows", MINUTE, async || {
+            let output = user.ssh("box", "echo in")?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            let is_told = said.contains("may not be reached from your network");
+            let as_wanted = output.status.success() == enters && is_told != enters;
+            Ok(Seen::when(as_wanted, format!("{output:?}")))
+        })
+        .await?;
     }
     let server = servers.get("box").await?;
     let pods: Api<Pod> = user.api();

@@ -206,6 +206,7 @@ async fn newcomers(
 ) -> anyhow::Result<(u32, Duration)> {
     let (mut count, mut longest) = (0, Duration::ZERO);
     let (mut seen, mut has_answered) = (0, false);
+    let mut first: Option<Timestamp> = None;
     let limit = Instant::now() + Duration::from_mins(5);
     loop {
         ensure!(Instant::now() < limit, "the old pods are still there");
@@ -215,12 +216,12 @@ async fn newcomers(
         longest = longest.max(begun.elapsed());
         let told = gateway.ending().await?;
         seen = seen.max(told.len());
-        let since = told
-            .iter()
-            .min()
-            .map(|first| Timestamp::now().duration_since(*first));
+        // Of the one that was told first, also when it has gone and the other has not.
+        first = first.into_iter().chain(told.iter().copied()).min();
+        let since = first.map(|first| Timestamp::now().duration_since(first));
         let since = since.and_then(|since| Duration::try_from(since).ok());
         match since {
+            _ if told.is_empty() && seen == 2 => break,
             // Both are ending and have closed their ports; whoever is in may stay.
             Some(since) if since < CUT_AFTER => {
                 for session in &mut crowd.0 {
@@ -242,7 +243,6 @@ async fn newcomers(
                     has_answered = true;
                 }
             }
-            None if seen == 2 => break,
             _ => {}
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
