@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use devserver_api::{DevServer, DevServerUser, cidr::Cidr, group};
-use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::{api::core::v1 as core, apimachinery::pkg::apis::meta::v1::Time};
 use kube::ResourceExt;
 
 use crate::{
@@ -76,11 +76,14 @@ pub fn pod(pod: &core::Pod) -> Option<(ServerId, Pod)> {
         let listed = s.host_ips.iter().flatten().map(|host| &host.ip);
         s.host_ip.iter().chain(listed)
     });
-    let ready = status
+    let condition = status
         .and_then(|s| s.conditions.as_ref())
-        .is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
+        .and_then(|all| all.iter().find(|c| c.type_ == "Ready"));
+    let ready = condition.is_some_and(|c| c.status == "True");
+    let unready_since = condition.and_then(|c| c.last_transition_time.as_ref());
     let containers = status.and_then(|s| s.container_statuses.as_ref());
-    let starts = containers.is_some_and(|all| !all.is_empty() && all.iter().all(runs_first));
+    let starts = containers
+        .is_some_and(|all| !all.is_empty() && all.iter().all(|c| runs_first(c, unready_since)));
     let id = ServerId {
         namespace: pod.namespace()?,
         name: name.clone(),
@@ -100,9 +103,10 @@ pub fn pod(pod: &core::Pod) -> Option<(ServerId, Pod)> {
     Some((id, row))
 }
 
-fn runs_first(container: &core::ContainerStatus) -> bool {
-    let state = container.state.as_ref();
-    container.restart_count == 0 && state.is_some_and(|s| s.running.is_some())
+/// One that became unready after it had begun was Ready before: it does not start, it has stopped to answer.
+fn runs_first(container: &core::ContainerStatus, unready_since: Option<&Time>) -> bool {
+    let running = container.state.as_ref().and_then(|s| s.running.as_ref());
+    container.restart_count == 0 && running.is_some_and(|r| unready_since <= r.started_at.as_ref())
 }
 
 /// Sidecars that start before the others are init containers.
@@ -183,6 +187,29 @@ mod tests {
         assert_eq!(row.ports, BTreeMap::from([("ssh".to_owned(), 2222)]));
         assert!(row.ready && !row.ends && !row.host_network);
         assert_eq!(row.address, Some("10.244.0.7".parse().unwrap()));
+    }
+
+    #[test]
+    fn only_what_was_never_ready_in_its_first_run_starts() {
+        let starts = |since: &str, restarts: i32, state: &serde_json::Value| {
+            let status = json!({"status": {
+                "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": since}],
+                "containerStatuses": [{"name": "dev", "image": "i", "imageID": "", "ready": false, "restartCount": restarts, "state": state}],
+            }});
+            pod(&a_pod(status)).unwrap().1.starts
+        };
+        let running = json!({"running": {"startedAt": "2026-01-01T10:00:00Z"}});
+        assert!(starts("2026-01-01T09:59:59Z", 0, &running));
+        assert!(starts("2026-01-01T10:00:00Z", 0, &running));
+        // It ran, and its node is gone or its sshd does not answer: nobody is to wait a minute for that.
+        assert!(!starts("2026-01-01T12:00:00Z", 0, &running));
+        assert!(!starts("2026-01-01T09:59:59Z", 1, &running));
+        assert!(!starts(
+            "2026-01-01T09:59:59Z",
+            0,
+            &json!({"waiting": {"reason": "ContainerCreating"}})
+        ));
+        assert!(!pod(&a_pod(json!({}))).unwrap().1.starts);
     }
 
     #[test]
