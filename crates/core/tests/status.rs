@@ -130,6 +130,12 @@ fn what_ran_and_no_longer_answers_is_not_starting_and_misses_no_start_deadline()
     let later = "1970-01-01T02:00:00Z";
     assert_eq!(reason(&of("True", later)), "NodeLost");
     assert_eq!(reason(&of("False", later)), "NotAnswering");
+    // A sidecar that has ended says why by itself.
+    let mut crashed = of("False", later);
+    let statuses = &mut crashed.pod.as_mut().unwrap().status.as_mut().unwrap();
+    let sidecar = "{name: ssh, image: i, imageID: '', ready: false, restartCount: 2, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 1}}}";
+    statuses.init_container_statuses = Some(vec![fixtures::yaml(sidecar)]);
+    assert_eq!(reason(&crashed), "CrashLoop");
     // Not Ready since before this run began: it starts, and here it did not get far.
     assert_eq!(reason(&of("False", "1970-01-01T00:30:00Z")), "CrashLoop");
 }

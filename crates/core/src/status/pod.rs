@@ -92,9 +92,16 @@ fn silent(pod: &Pod) -> Option<Stage> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let ready = conditions.iter().find(|c| c.type_ == "Ready")?;
     let since = ready.last_transition_time.as_ref()?;
-    let runs = containers(pod).find(|status| status.name == group::CONTAINER)?;
-    let started = runs.state.as_ref()?.running.as_ref()?.started_at.as_ref()?;
-    if ready.status != "False" || since <= started {
+    // One that has ended, a sidecar too, has a reason of its own; one that began later makes all wait for it.
+    let runs =
+        |status: &ContainerStatus| status.state.as_ref()?.running.as_ref()?.started_at.clone();
+    let is_done = |status: &ContainerStatus| {
+        let ended = status.state.as_ref().and_then(|s| s.terminated.as_ref());
+        ended.is_some_and(|e| e.exit_code == 0)
+    };
+    let started: Option<Vec<_>> = containers(pod).filter(|c| !is_done(c)).map(runs).collect();
+    let last = started?.into_iter().max()?;
+    if ready.status != "False" || *since <= last {
         return None;
     }
     // The node controller says of pods on a node it no longer hears only that they are not Ready.
