@@ -48,7 +48,7 @@ own_target() {
   local stamp=$CARGO_TARGET_DIR/.checkout
   [ "$(cat "$stamp" 2>/dev/null)" != "$REPO" ] || return 0
   mkdir -p "$CARGO_TARGET_DIR"
-  find "$REPO" \( -name .git -o -path "$REPO/bin" -o -path "$REPO/tests/artifacts" \) -prune -o -type f -exec touch --no-create {} +
+  find "$REPO" \( -name .git -o -name target -o -path "$REPO/bin" -o -path "$REPO/tests/artifacts" \) -prune -o -type f -exec touch --no-create {} +
   printf '%s\n' "$REPO" >"$stamp"
 }
 own_target
