@@ -5,7 +5,7 @@ use devserver_api::{DevServer, DevServerFlavor, DevServerStatus, Phase, conditio
 use devserver_e2e::{condition, has_reason, is_running};
 use devserver_testkit::{
     Scene,
-    crash::{Stage, Story},
+    crash::{AT_ONCE, Stage, Story},
     kubelet::Fortune,
     sample,
 };
@@ -101,7 +101,11 @@ impl Story for Tale {
 
     /// A cluster has one default flavor.
     fn at_once(self) -> usize {
-        if self == Self::DefaultFlavor { 1 } else { 6 }
+        if self == Self::DefaultFlavor {
+            1
+        } else {
+            AT_ONCE
+        }
     }
 
     async fn prepare(self, stage: &Stage) -> anyhow::Result<()> {

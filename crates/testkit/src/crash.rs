@@ -33,7 +33,7 @@ use crate::{
 /// Replays one case, such as `create:5:after`.
 pub const CASE: &str = "CRASH_CASE";
 /// Runs at the same time. Each is mostly waiting.
-const AT_ONCE: usize = 6;
+pub const AT_ONCE: usize = 6;
 /// How long nothing may be written at the end.
 const REST: Duration = Duration::from_secs(3);
 
