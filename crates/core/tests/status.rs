@@ -132,7 +132,7 @@ fn what_ran_and_no_longer_answers_is_not_starting_and_misses_no_start_deadline()
     assert_eq!(reason(&of("False", later)), "NotAnswering");
     // A sidecar that has ended says why by itself.
     let mut crashed = of("False", later);
-    let statuses = &mut crashed.pod.as_mut().unwrap().status.as_mut().unwrap();
+    let statuses = crashed.pod.as_mut().unwrap().status.as_mut().unwrap();
     let sidecar = "{name: ssh, image: i, imageID: '', ready: false, restartCount: 2, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 1}}}";
     statuses.init_container_statuses = Some(vec![fixtures::yaml(sidecar)]);
     assert_eq!(reason(&crashed), "CrashLoop");
