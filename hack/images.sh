@@ -5,7 +5,8 @@ set -euo pipefail
 # shellcheck source=hack/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-IMAGES=(tools base operator gateway)
+# base before those that begin with it.
+IMAGES=(tools base operator gateway console editor docker ide python3 r python2)
 : "${TAG:=$(sed -n 's/^appVersion: *//p' "$REPO/charts/devserver-platform/Chart.yaml" | tr -d '"')}"
 
 # engine: the first container engine that is there and works; docker without its daemon does not.
@@ -21,8 +22,10 @@ engine() {
 }
 
 push() {
-  local with=$1 name=$2 reference=$REGISTRY/$2:$TAG
-  "$with" build --file "$REPO/images/$name/Containerfile" --tag "$reference" "$REPO"
+  local with=$1 name=$2 reference=$REGISTRY/$2:$TAG base=()
+  # The one that was pushed just now, not what another registry calls so.
+  if grep -q '^ARG BASE=' "$REPO/images/$name/Containerfile"; then base=(--build-arg "BASE=$REGISTRY/base:$TAG"); fi
+  "$with" build --file "$REPO/images/$name/Containerfile" "${base[@]}" --tag "$reference" "$REPO"
   "$with" push "$reference"
 }
 

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# The accounts of an environment, for startup.sh, which reads this file: user and group dev with id 1000, and the user
-# that sshd separates its privileges with. Edited in the files themselves, so that it works without useradd.
+# The accounts of an environment, for startup.sh, which reads this file: the login user and its group with id 1000, and the
+# user that sshd separates its privileges with. Edited in the files themselves, so that it works without useradd.
 # Uses of startup.sh: say, fail, replace, LOGIN, ID, HOME_DIR, PASSWORD, RUN; sets password_hash and the like.
 
 # The lock files are those of useradd and its kin, which may run from a container hook at this moment.
@@ -62,6 +62,7 @@ scan_accounts() {
     used="$used$f3 "
     if [ "$f1" = sshd ]; then has_sshd=yes; fi
     if [ "$f1" = "$LOGIN" ]; then
+      refuse_system_account "$f3"
       user_entry=${user_entry:-$line}
     elif [ "$f3" = "$ID" ] && [ -z "$other_user" ]; then
       other_user=$f1 other_entry=$line
@@ -71,6 +72,7 @@ scan_accounts() {
     used="$used$f3 "
     if [ "$f1" = sshd ]; then has_sshd_group=yes sshd_gid=$f3; fi
     if [ "$f1" = "$LOGIN" ]; then
+      refuse_system_account "$f3"
       has_group=yes members=$f4
     elif [ "$f3" = "$ID" ] && [ -z "$other_group" ]; then
       other_group=$f1 other_members=$f4
@@ -79,6 +81,13 @@ scan_accounts() {
   # With an entry of our own name, the other one stays as it is, behind ours.
   if [ -n "$user_entry" ]; then other_user=''; else user_entry=$other_entry; fi
   if [ -n "$has_group" ]; then other_group=''; else members=$other_members; fi
+}
+
+# Where the user says what the login user is called, it is not to be one that the image's own programs run as.
+refuse_system_account() {
+  if [ "$LOGIN" != dev ] && [ "$1" -lt "$ID" ] 2>/dev/null; then
+    fail "spec.loginUser: $LOGIN (id $1) belongs to the system in this image; name the user the image was made for (id $ID), or leave the field out"
+  fi
 }
 
 free_id() {

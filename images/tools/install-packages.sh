@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the packages of spec.packages.pip into the home, as the login user. The agent starts it in the background when
 # sshd is there, and shows how it ended: 0 all are there, 3 the image has no pip, anything else some are missing.
+# They are for Python 3 where the image has one with pip, else for the Python there is.
 # The operator has checked that each line of the list is one package and nothing else.
 
 set -u
@@ -24,15 +25,19 @@ missing() {
   exit "$1"
 }
 
-install() { python3 -m pip install --user "$@" </dev/null; }
+install() { "$PYTHON" -m pip install --user "$@" </dev/null; }
 
 mkdir -p "$STATE" || exit 1
-if ! python3 -m pip --version; then
-  missing 3 "The packages of spec.packages.pip were not installed: this image has no python3 with pip."
+PYTHON=''
+for python in python3 python python2; do
+  if "$python" -m pip --version; then PYTHON=$python && break; fi
+done
+if [ -z "$PYTHON" ]; then
+  missing 3 "The packages of spec.packages.pip were not installed: this image has no Python with pip."
 fi
 # Another Python looks into another folder.
-wanted=$(python3 -c 'import sys; print(sys.prefix, sys.version_info[:2])' && cat "$LIST") || exit 1
-folder=$(python3 -m site --user-site)
+wanted=$("$PYTHON" -c 'import sys; print(sys.prefix, sys.version_info[:2])' && cat "$LIST") || exit 1
+folder=$("$PYTHON" -m site --user-site)
 if [ -d "$folder" ] && [ "$(cat "$STATE/pip-installed" 2>/dev/null)" = "$wanted" ]; then
   rm -f "$STATE/pip-failed"
   echo "unchanged"

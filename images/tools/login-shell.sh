@@ -12,6 +12,7 @@ for shell in /bin/bash /usr/bin/bash /usr/local/bin/bash; do
   fi
 done
 PATH=$PATH:/opt/devserver/bin
+if [ -d /opt/devserver-docker/client ]; then PATH=$PATH:/opt/devserver-docker/client; fi
 export SHELL PATH
 
 # A command, scp or sftp: nothing may be printed before it.

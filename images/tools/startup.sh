@@ -1,6 +1,6 @@
 #!/bin/sh
-# Turns any image with a shell into an environment people log in to: the user dev with id 1000, a way
-# to become root, the folders sshd wants; then becomes sshd. Mounted read-only at /opt/devserver.
+# Turns any image with a shell into an environment people log in to: a user with id 1000, a way to become root,
+# the folders sshd wants; then becomes sshd. Mounted read-only at /opt/devserver.
 # Where sshd is in a container of its own, or nowhere, DEVSERVER_SSH_PORT is 0 and it only waits for the end.
 #
 # It runs as root at every start of the container, so: whatever is right already is not written again,
@@ -14,9 +14,10 @@ image_path=${PATH:-}
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
-LOGIN=dev
+# The user is called dev, unless the image was made for another one, whose name it keeps.
+LOGIN=${DEVSERVER_LOGIN_USER:-dev}
 ID=1000
-HOME_DIR=/home/dev
+HOME_DIR=/home/$LOGIN
 TOOLS=/opt/devserver
 CONFIG=/etc/devserver/sshd
 PASSWORD=/etc/devserver/authorized-keys/password-hash
@@ -165,6 +166,14 @@ fi" 0644 ||
     say "warning: /etc/profile.d/devserver.sh cannot be written"
 }
 
+# Found by commands without a login shell, too. A client that the image has is not hidden.
+make_docker_client() {
+  client=/opt/devserver-docker/client/docker
+  if [ ! -x "$client" ] || command -v docker >/dev/null; then return 0; fi
+  { mkdir -p /usr/local/bin && ln -s "$client" /usr/local/bin/docker; } 2>/dev/null ||
+    say "warning: /usr/local/bin/docker cannot be made; the client is $client"
+}
+
 # sshd prints /etc/motd at interactive logins only, whatever the shell; never for commands, scp or sftp.
 make_motd() {
   if [ -f "$CONFIG/motd" ]; then
@@ -172,10 +181,13 @@ make_motd() {
   fi
 }
 
-# Where named terminals listen (devserver-agent session): with the rights of /tmp, and out of the way of those who clean /tmp.
-make_sessions() {
-  { [ ! -L /run/devserver-sessions ] && mkdir -p /run/devserver-sessions && chmod 1777 /run/devserver-sessions; } ||
-    say "warning: /run/devserver-sessions cannot be made; named terminals are below /tmp"
+# Where named terminals listen (devserver-agent session) and leases are (devserver-agent hold): with the rights of /tmp, and
+# out of the way of those who clean /tmp.
+make_shared_folders() {
+  for folder in /run/devserver-sessions /run/devserver-holds; do
+    { [ ! -L "$folder" ] && mkdir -p "$folder" && chmod 1777 "$folder"; } ||
+      say "warning: $folder cannot be made; what belongs there is below /tmp"
+  done
 }
 
 # Its turn is when the accounts are there; beside it the rest is prepared.
@@ -206,6 +218,7 @@ prepare_without_root() {
 }
 
 main() {
+  case $LOGIN in [!a-z]* | *[!a-z0-9_-]*) fail "DEVSERVER_LOGIN_USER is no name of a user: $LOGIN" ;; esac
   if [ "${1:-}" = password ]; then
     change_password
     exit
@@ -217,12 +230,13 @@ main() {
   # sshd insists on an empty folder that belongs to root and that nobody else may write to.
   mkdir -p "$RUN/empty" /run/sshd || fail "$RUN cannot be made: the root file system is read-only"
   chmod 0755 "$RUN" "$RUN/empty" /run/sshd
-  make_sessions
+  make_shared_folders
   make_accounts
   if has_sshd; then check_sshd; fi
   make_home
   make_root_access
   make_profile
+  make_docker_client
   make_motd
   has_sshd || pause
   start_sshd

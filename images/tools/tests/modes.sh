@@ -190,13 +190,24 @@ case_package_that_fails_keeps_out_no_other_and_is_shown_at_login() {
   is "told after the next start" "$(ls "$ROOT/home/dev/.local/state/devserver/pip-failed" 2>/dev/null)" ""
 }
 
+case_packages_of_an_image_with_python_2_alone_are_for_that() {
+  prepare packages-python2 busybox
+  start
+  echo numpy >"$ROOT/etc/devserver/sshd/pip-requirements.txt"
+  fake_python 'mkdir -p /home/dev/.local/lib/python2.7/site-packages'
+  mv "$ROOT/usr/local/bin/python3" "$ROOT/usr/local/bin/python2"
+  install_packages
+  is "exit status" "$STATUS" 0
+  is "calls" "$(cat "$ROOT/home/dev/calls")" "[install][--user][-r][/etc/devserver/sshd/pip-requirements.txt] 1 "
+}
+
 case_image_without_pip_says_so() {
   prepare packages-none busybox
   start
   echo numpy >"$ROOT/etc/devserver/sshd/pip-requirements.txt"
   install_packages
   is "exit status" "$STATUS" 3
-  has "told" "$(cat "$ROOT/home/dev/.local/state/devserver/pip-failed")" "no python3 with pip"
+  has "told" "$(cat "$ROOT/home/dev/.local/state/devserver/pip-failed")" "no Python with pip"
 }
 
 case_login_shell_of_the_sidecar_is_quiet_for_commands_and_greets_terminals() {
@@ -206,4 +217,67 @@ case_login_shell_of_the_sidecar_is_quiet_for_commands_and_greets_terminals() {
   has "terminal" "$OUTPUT" Welcome
   rm -f "$ROOT/bin/bash" "$ROOT/usr/bin/bash"
   is "without bash" "$(inside env HOME=/home/dev /opt/devserver/libexec/login-shell -c 'echo $SHELL')" /bin/sh
+}
+
+# As codercom/code-server has it.
+image_of_coder() {
+  echo 'coder:x:1000:1000:Coder:/home/coder:/bin/bash' >>"$ROOT/etc/passwd"
+  echo 'coder:x:1000:' >>"$ROOT/etc/group"
+  echo 'coder:!:19000:0:99999:7:::' >>"$ROOT/etc/shadow"
+  mkdir -p "$ROOT/home/coder" "$ROOT/workspace"
+  mount --bind "$ROOT/home/coder" "$ROOT/workspace"
+}
+
+case_image_made_for_another_user_keeps_its_name_and_home() {
+  prepare coder base
+  image_of_coder
+  start_with : env DEVSERVER_LOGIN_USER=coder
+  is "exit status" "$STATUS" 0
+  is "name of uid 1000" "$(awk -F: '$3 == 1000 { print $1 }' "$ROOT/etc/passwd")" coder
+  is "user dev" "$(grep -c '^dev:' "$ROOT/etc/passwd" "$ROOT/etc/group" | tr '\n' ' ')" "$ROOT/etc/passwd:0 $ROOT/etc/group:0 "
+  is "entry" "$(entry passwd coder)" "coder:x:1000:1000:Coder:/home/coder:/bin/bash"
+  is "the account is not locked" "$(entry shadow coder | cut -d: -f2)" '*'
+  is "owner of the home" "$(stat -c %u:%g "$ROOT/home/coder" "$ROOT/workspace" | tr '\n' ' ')" "1000:1000 1000:1000 "
+  is "skeleton" "$(stat -c %u "$ROOT/home/coder/.bashrc")" 1000
+  as_coder() { inside env DEVSERVER_LOGIN_USER=coder /opt/devserver/bin/devserver-agent as-login-user -- "$@"; }
+  is "who and where" "$(as_coder sh -c 'echo $(id -un) $USER $HOME')" "coder coder /home/coder"
+  is "doas id -u" "$(as_coder doas id -u)" 0
+  is "keys" "$(inside /opt/devserver/bin/devserver-agent authorized-keys dev coder)" ""
+  local before
+  before=$(cat "$ROOT/etc/passwd" "$ROOT/etc/group" "$ROOT/etc/shadow")
+  start_with : env DEVSERVER_LOGIN_USER=coder
+  is "accounts after the second start" "$(cat "$ROOT/etc/passwd" "$ROOT/etc/group" "$ROOT/etc/shadow")" "$before"
+  umount "$ROOT/workspace"
+}
+
+case_without_the_field_the_user_of_such_an_image_is_called_dev() {
+  prepare coder-as-dev base
+  image_of_coder
+  start
+  started
+  is "user coder" "$(grep -c '^coder:' "$ROOT/etc/passwd")" 0
+  umount "$ROOT/workspace"
+}
+
+case_an_image_without_the_named_user_gets_it() {
+  prepare vscode busybox
+  start_with : env DEVSERVER_LOGIN_USER=vscode
+  is "exit status" "$STATUS" 0
+  is "uid and home" "$(entry passwd vscode | cut -d: -f3,6)" "1000:/home/vscode"
+  is "owner of the home" "$(stat -c %u "$ROOT/home/vscode")" 1000
+}
+
+case_a_user_of_the_system_is_never_the_login_user() {
+  local name
+  for name in daemon root ../etc; do
+    prepare system base
+    local before
+    before=$(cat "$ROOT/etc/passwd" "$ROOT/etc/group")
+    start_with : env DEVSERVER_LOGIN_USER="$name"
+    is "exit status of $name" "$STATUS" 78
+    has "output of $name" "$OUTPUT" "$name"
+    is "accounts after $name" "$(cat "$ROOT/etc/passwd" "$ROOT/etc/group")" "$before"
+    is "left-over files" "$(find "$ROOT/etc" -name '*.lock' -not -name .pwd.lock)" ""
+    if [ "$name" != ../etc ]; then discard; fi
+  done
 }

@@ -110,6 +110,7 @@ started() {
   is "owner of the home" "$(stat -c %u:%g "$ROOT/home/dev")" 1000:1000
   is "login shell is there" "$(inside test -x "$(entry passwd dev | cut -d: -f7)" && echo yes)" yes
   is "folder of named terminals" "$(stat -c '%u %a' "$ROOT/run/devserver-sessions")" "0 1777"
+  is "folder of leases" "$(stat -c '%u %a' "$ROOT/run/devserver-holds")" "0 1777"
   is "sshd's empty folder" "$(stat -c '%u %a' "$ROOT/run/devserver/empty")" "0 755"
   is "motd" "$(readlink "$ROOT/etc/motd")" /etc/devserver/sshd/motd
   is "left-over files" "$(find "$ROOT/etc" -name '*.devserver.*' -o -name '*.lock' -not -name .pwd.lock)" ""
