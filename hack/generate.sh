@@ -6,6 +6,14 @@ set -euo pipefail
 
 crds() { (cd "$REPO" && cargo run --quiet --locked -p devserver-api --bin crdgen -- charts/devserver-platform/crds); }
 
-need_kubelab
+# reference: fields, commands, metrics and values, as docs/reference has them. devctl is built first: its own words are asked for.
+reference() {
+  (cd "$REPO" && UPDATE_GOLDEN=1 DEVSERVER_DEVCTL=$DEVCTL cargo test --quiet --locked -p devserver-e2e --test deps -- reference)
+}
+
+step "build kubelab and devctl" build_programs
 step "custom resource definitions" crds
+step "rules of Prometheus, as objects" "$REPO/hack/monitoring.sh" --update
 step "golden file of the chart" "$REPO/hack/chart.sh" --update
+step "golden files and tables of the charts of environments" "$REPO/hack/environment-charts.sh" --update
+step "reference pages" reference

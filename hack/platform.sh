@@ -19,7 +19,7 @@ image_inputs() {
 }
 
 load_images() {
-  "$KUBELAB" images load --lab "$LAB" tools base operator gateway
+  "$KUBELAB" images load --lab "$LAB" tools base operator gateway editor docker
 }
 
 apply_crds() {
@@ -42,10 +42,12 @@ install_chart() {
   if [ -n "$LAB" ]; then
     # API server, kubelet and etcd of a lab have the node's address.
     node=$(kubectl get nodes --output jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}')
-    arguments+=(--set "gateway.host=$node")
+    arguments+=(--set "gateway.host=$node" --set gateway.direct=true)
     arguments+=(--set "operator.config.networkPolicy.blockedCIDRs={169.254.0.0/16,$node/32}")
+    arguments+=(--set "operator.config.kubeAccess.apiServerCIDRs={$node/32}")
     arguments+=(--values "$CHART/ci/lab-values.yaml" --set-string "operator.podAnnotations.devserver\.io/image-inputs=$(image_inputs operator)"
-      --set-string "gateway.podAnnotations.devserver\.io/image-inputs=$(image_inputs gateway)")
+      --set-string "gateway.podAnnotations.devserver\.io/image-inputs=$(image_inputs gateway)"
+      --set-string "console.podAnnotations.devserver\.io/image-inputs=$(image_inputs console)")
   else
     [ -z "${REGISTRY:-}" ] || arguments+=(--set-string "images.registry=$REGISTRY")
     [ -z "${TAG:-}" ] || arguments+=(--set-string "images.tag=$TAG")
@@ -65,6 +67,7 @@ wait_rollout() {
   fi
 }
 
+has_console() { kubectl --namespace "$NAMESPACE" get deployment/devserver-console >/dev/null 2>&1; }
 has_gateway() { kubectl --namespace "$NAMESPACE" get deployment/devserver-gateway >/dev/null 2>&1; }
 
 [ -z "$LAB" ] || step "build and load images" load_images
@@ -73,3 +76,4 @@ ensure_namespace
 step "install the chart" install_chart
 step "operator" wait_rollout devserver-operator
 if has_gateway; then step "gateway" wait_rollout devserver-gateway; fi
+if has_console; then step "console" wait_rollout devserver-console; fi

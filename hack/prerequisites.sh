@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What a machine must have before anything is built. Installs missing Debian packages when run as root on Debian,
 # otherwise prints the exact command. Never installs a compiler from the network behind your back.
+# Usage: hack/prerequisites.sh [FILE…]; the files list more packages, such as tests/packages.
 set -euo pipefail
 # shellcheck source=hack/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -8,11 +9,14 @@ set -euo pipefail
 # The newest that one of our modules asks for.
 GO_NEEDED=$(sed -n 's/^go //p' "$REPO"/tools/*/go.mod | sort --version-sort | tail -n 1)
 PROBLEMS=()
+LISTS=("$REPO/hack/packages" "$REPO/images/packages" "$@")
 
-# missing_packages: the listed packages that are not installed, one per line.
+# missing_packages: the listed packages that are not installed, one per line. npm comes with Node.js or by itself; who has one of
+# them cannot have the other's package.
 missing_packages() {
   local package
-  sed 's/#.*//' "$REPO/hack/packages" "$REPO/images/packages" | tr -s '[:space:]' '\n' | sort -u | while read -r package; do
+  command -v npm >/dev/null || printf 'npm\n'
+  sed 's/#.*//' "${LISTS[@]}" | tr -s '[:space:]' '\n' | sort -u | while read -r package; do
     [ -n "$package" ] || continue
     [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s\n' "$package"
   done

@@ -12,10 +12,12 @@ set -euo pipefail
 . "$(dirname "$0")/test-lib.sh"
 : "${RINGS:=1 2 3}"
 RING1_SECONDS=10
+# What ring 4 upgrades from: a tag or commit.
+: "${UPGRADE_FROM:=HEAD~1}"
 # Compiled and run with the same words: another selection of packages would mean other features, and compiling twice.
 CRATES=(cargo test --locked --no-fail-fast --workspace --exclude devserver-e2e)
 E2E=(cargo test --locked --no-fail-fast -p devserver-e2e)
-CONTROL_PLANE_TESTS=(--test deps --test api --test server --test fault --test security)
+CONTROL_PLANE_TESTS=(--test deps --test api --test server --test fault --test security --test install --test console)
 
 # unit_targets: everything in the crates but kubelab's own tests, which start labs and so belong to rings 2 and 3.
 unit_targets() {
@@ -40,30 +42,56 @@ ring1() {
 ring2() {
   KUBELAB_TEST=1 tests 2 'kubelab: control planes' "${CRATES[@]}" --test control_plane
   lab_up ring2 2 control-plane
+  stage 2 'helm, kubectl, Prometheus' "$KUBELAB" tools helm kubectl prometheus
   # More threads than cores: nearly all of such a test is waiting (tests/README.md).
   RUST_TEST_THREADS=12 DEVSERVER_TEST_KUBECONFIG=/run/kubelab/ring2/admin.kubeconfig tests 2 'API, behaviour, faults' "${E2E[@]}" "${CONTROL_PLANE_TESTS[@]}"
   lab_down ring2 2
+  lab_up kustomize 2 control-plane
+  DEVSERVER_TEST_KUBECONFIG=/run/kubelab/kustomize/admin.kubeconfig tests 2 'kubectl apply -k' "${E2E[@]}" --test kustomize
+  lab_down kustomize 2
+}
+
+# upgrade RING LAB [ARGUMENT…]: the platform that hack/upgrade.sh installs becomes that of this checkout, while people work.
+upgrade() {
+  stage "$1" 'a platform to upgrade' "$REPO/hack/upgrade.sh" --lab "$2" "${@:3}"
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG DEVSERVER_UPGRADE_TAG=next tests "$1" 'node: upgrade, rollback, removal' "${E2E[@]}" --test node -- --ignored --nocapture an_upgrade
 }
 
 ring3() {
   KUBELAB_TEST=1 tests 3 'kubelab: nodes' "${CRATES[@]}" --test node --test policy
   lab_up ring3 3 node
   stage 3 'images and chart' "$REPO/hack/platform.sh" --lab ring3
-  stage 3 'image busybox' "$KUBELAB" images load --lab ring3 busybox
+  stage 3 'images busybox and ide' "$KUBELAB" images load --lab ring3 busybox ide
   # Mostly waiting: more at once than there are cores.
   DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG RUST_TEST_THREADS=4 tests 3 'node: pods, ssh, volumes' "${E2E[@]}" --test node
+  # After the others: the console changes what the operator lets in.
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'a person at a browser' "${E2E[@]}" --test browser
+  # Ends with the removal of the platform, which the next stage installs anew.
+  upgrade 3 ring3
   VALUES=$REPO/charts/devserver-platform/ci/init-container-values.yaml stage 3 'chart without image volumes' "$REPO/hack/platform.sh" --lab ring3
   DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: tools by init container' "${E2E[@]}" --test node -- --ignored fallback
   lab_down ring3 3
+  # A cluster that has nothing of us.
+  lab_up newcomer 3 node
+  stage 3 'images alone' "$KUBELAB" images load --lab newcomer tools base operator
+  REGISTRY=docker.io/devserver TAG=lab tests 3 "a newcomer's path" "$REPO/hack/newcomer.sh"
+  lab_down newcomer 3
 }
 
 ring4() {
   tests 4 'gateway: ten minutes of what nobody means' "${CRATES[@]}" --test gateway -- --ignored --nocapture
   lab_up ring4-node 4 node
   stage 4 'images and chart' "$REPO/hack/platform.sh" --lab ring4-node
-  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG RUST_TEST_THREADS=1 tests 4 'nightly: node' "${E2E[@]}" --test node -- --ignored --nocapture gibibytes hundred_sessions
+  stage 4 'images of data science' "$KUBELAB" images load --lab ring4-node python3 r python2
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG RUST_TEST_THREADS=1 tests 4 'nightly: node' "${E2E[@]}" --test node -- --ignored --nocapture gibibytes hundred_sessions quarter_of_an_hour data_science
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 4 'nightly: browser' "${E2E[@]}" --test browser -- --ignored --nocapture
   lab_down ring4-node 4
+  lab_up ring4-upgrade 4 node
+  upgrade 4 ring4-upgrade --from "$UPGRADE_FROM"
+  lab_down ring4-upgrade 4
   lab_up ring4 4 control-plane
+  # A thousand websockets, both ends of each.
+  ulimit -n "$(ulimit -H -n)"
   DEVSERVER_TEST_KUBECONFIG=/run/kubelab/ring4/admin.kubeconfig tests 4 'nightly' "${E2E[@]}" "${CONTROL_PLANE_TESTS[@]}" -- --ignored
   lab_down ring4 4
 }
@@ -78,7 +106,7 @@ trap 'exit 130' INT TERM
 cd "$REPO"
 # Whatever cluster you work with is none of the tests' business.
 unset KUBECONFIG
-stage - 'check this machine' "$REPO/hack/prerequisites.sh"
+stage - 'check this machine' "$REPO/hack/prerequisites.sh" "$REPO/tests/packages"
 stage - 'compile' programs
 unit_targets
 stage - 'compile unit tests' "${CRATES[@]}" "${UNIT[@]}" --no-run

@@ -1,5 +1,7 @@
 //! What several promises share: an operator at work, and a DevServer that runs.
 
+pub mod programs;
+
 use anyhow::{Context as _, ensure};
 use devserver_api::{DevServer, DevServerFlavor, DevServerStatus, Phase, condition};
 use devserver_testkit::{

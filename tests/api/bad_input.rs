@@ -52,6 +52,7 @@ async fn what_admission_can_judge_is_refused_with_field_and_remedy() -> anyhow::
                 "create a new",
                 "too",
                 "at least",
+                "supported values",
                 "PRIVATE",
             ];
             ensure!(

@@ -1,6 +1,11 @@
-//! Who may know whom: the dependency rule of the workspace, read from cargo itself.
+//! Who may know whom: the dependency rule of the workspace, read from cargo itself. And what is said of the code: requirements, pages.
+#![allow(clippy::indexing_slicing)]
 
+mod monitoring;
+mod pages;
+mod reference;
 mod requirements;
+mod workflows;
 
 use std::{collections::BTreeSet, process::Command};
 
@@ -68,6 +73,7 @@ fn reaches_none_of(package: &str, forbidden: &[&str]) -> anyhow::Result<()> {
 
 #[test]
 fn decisions_reach_no_runtime_no_network_no_cluster_and_no_chance() -> anyhow::Result<()> {
+    reaches_none_of("devserver-activity", &EDGE)?;
     reaches_none_of("devserver-api", &EDGE)?;
     reaches_none_of("devserver-core", &EDGE)
 }
@@ -77,6 +83,7 @@ fn what_is_shipped_holds_nothing_that_only_tests_use() -> anyhow::Result<()> {
     for package in [
         "devserver-operator",
         "devserver-gateway",
+        "devserver-console",
         "devctl",
         "devserver-agent",
         "devserver-core",
@@ -85,6 +92,14 @@ fn what_is_shipped_holds_nothing_that_only_tests_use() -> anyhow::Result<()> {
         reaches_none_of(package, &TEST_ONLY)?;
     }
     Ok(())
+}
+
+#[test]
+fn the_command_line_reaches_no_database_and_no_mail() -> anyhow::Result<()> {
+    reaches_none_of(
+        "devctl",
+        &["devserver-usage", "sqlx-core", "libsqlite3-sys", "lettre"],
+    )
 }
 
 #[test]
@@ -104,11 +119,11 @@ fn nobody_depends_on_the_operator() -> anyhow::Result<()> {
 }
 
 #[test]
-fn the_gateway_decides_without_core_and_without_the_operator() -> anyhow::Result<()> {
-    reaches_none_of(
-        "devserver-gateway",
-        &["devserver-core", "devserver-operator"],
-    )
+fn gateway_and_console_decide_without_core_and_without_the_operator() -> anyhow::Result<()> {
+    for package in ["devserver-gateway", "devserver-console"] {
+        reaches_none_of(package, &["devserver-core", "devserver-operator"])?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -122,7 +137,7 @@ fn api_knows_nothing_of_core_and_core_nothing_of_the_edge() -> anyhow::Result<()
     let (api, core) = (ours("devserver-api")?, ours("devserver-core")?);
     ensure!(api == ["devserver-api"], "api depends on {api:?}");
     ensure!(
-        core == ["devserver-api", "devserver-core"],
+        core == ["devserver-activity", "devserver-api", "devserver-core"],
         "core depends on {core:?}"
     );
     Ok(())
@@ -131,7 +146,7 @@ fn api_knows_nothing_of_core_and_core_nothing_of_the_edge() -> anyhow::Result<()
 #[test]
 fn decisions_read_no_clock() -> anyhow::Result<()> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for folder in ["crates/api/src", "crates/core/src"] {
+    for folder in ["crates/activity/src", "crates/api/src", "crates/core/src"] {
         let mut open = vec![root.join(folder)];
         while let Some(path) = open.pop() {
             if path.is_dir() {

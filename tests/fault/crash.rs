@@ -111,10 +111,28 @@ async fn killed_around_any_write_of_a_deletion_and_new_creation_it_ends_the_same
     survives(Tale::Recreate).await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_around_any_write_of_a_creation_with_editor_docker_and_rights_it_ends_the_same()
+-> anyhow::Result<()> {
+    survives(Tale::FeaturesCreate).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_around_any_write_of_withdrawing_editor_docker_and_rights_it_ends_the_same()
+-> anyhow::Result<()> {
+    survives(Tale::FeaturesWithdraw).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_around_any_write_of_the_end_of_one_with_editor_docker_and_rights_it_ends_the_same()
+-> anyhow::Result<()> {
+    survives(Tale::FeaturesExpire).await
+}
+
 /// What the API server stores for a creation: each object once, and the status twice.
 #[test]
 fn a_creation_takes_two_writes_more_than_it_has_objects() -> anyhow::Result<()> {
-    for (name, objects) in [("create", 8), ("create-full", 9)] {
+    for (name, objects) in [("create", 8), ("create-full", 10), ("features-create", 10)] {
         let path = root().join(format!("tests/golden/writes-{name}.json"));
         let committed: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
         let count = committed.get("count").and_then(Value::as_u64);
@@ -124,4 +142,11 @@ fn a_creation_takes_two_writes_more_than_it_has_objects() -> anyhow::Result<()> 
         );
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "nightly: ten minutes, because each crash tells the whole ladder"]
+async fn killed_around_any_write_of_the_ladder_for_idle_ones_it_ends_the_same() -> anyhow::Result<()>
+{
+    survives(Tale::Idle).await
 }

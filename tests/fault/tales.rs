@@ -1,12 +1,16 @@
 //! The stories the crash tests tell: everything that happens to a DevServer in its life.
 
+mod default_flavor;
+mod features;
+
 use anyhow::Context as _;
-use devserver_api::{DevServer, DevServerFlavor, DevServerStatus, Phase, condition};
+use devserver_api::{DevServer, DevServerStatus, Phase, condition};
 use devserver_e2e::{condition, has_reason, is_running};
 use devserver_testkit::{
     Scene,
     crash::{AT_ONCE, Stage, Story},
     kubelet::Fortune,
+    operator::Settings,
     sample,
 };
 use k8s_openapi::api::{
@@ -14,17 +18,15 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, Pod, Secret, Service},
     networking::v1::NetworkPolicy,
 };
-use kube::{
-    Api, ResourceExt as _,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
-};
+use kube::{ResourceExt as _, api::DeleteParams};
 use serde_json::{Value, json};
+
+use super::idle_tale;
 
 const NEW_IMAGE: &str = "docker.io/library/debian:13";
 const POD: &str = "workbench-0";
 const HOME: &str = "home-workbench-0";
 const KEYS: &str = "workbench-authorized-keys";
-
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tale {
@@ -48,15 +50,23 @@ pub(super) enum Tale {
     Suspend,
     /// Its time is over.
     Expire,
+    /// Nobody uses it: told, shrunk, warned, stopped.
+    Idle,
     /// Deleted before it runs.
     DeleteEarly,
     /// Deleted and made again at once.
     Recreate,
+    /// With editor, Docker and rights in the cluster from the beginning.
+    FeaturesCreate,
+    /// Editor, Docker and rights withdrawn.
+    FeaturesWithdraw,
+    /// Its time is over while it has all three.
+    FeaturesExpire,
 }
 
 impl Tale {
     /// All of them.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Create,
         Self::CreateFull,
         Self::Image,
@@ -67,9 +77,24 @@ impl Tale {
         Self::Expose,
         Self::Suspend,
         Self::Expire,
+        Self::Idle,
         Self::DeleteEarly,
         Self::Recreate,
+        Self::FeaturesCreate,
+        Self::FeaturesWithdraw,
+        Self::FeaturesExpire,
     ];
+}
+
+impl Tale {
+    fn has_features(self) -> bool {
+        let features = [
+            Self::FeaturesCreate,
+            Self::FeaturesWithdraw,
+            Self::FeaturesExpire,
+        ];
+        features.contains(&self)
+    }
 }
 
 impl Story for Tale {
@@ -85,8 +110,12 @@ impl Story for Tale {
             Self::Expose => "expose",
             Self::Suspend => "suspend",
             Self::Expire => "expire",
+            Self::Idle => "idle",
             Self::DeleteEarly => "delete-early",
             Self::Recreate => "recreate",
+            Self::FeaturesCreate => "features-create",
+            Self::FeaturesWithdraw => "features-withdraw",
+            Self::FeaturesExpire => "features-expire",
         }
     }
 
@@ -96,7 +125,15 @@ impl Story for Tale {
     }
 
     fn restarts(self) -> bool {
-        self.is_replaced() || self == Self::Suspend
+        self.is_replaced() || matches!(self, Self::Suspend | Self::Idle)
+    }
+
+    /// The workload's controller tells the new revision before the operator tells its own change, or after it.
+    fn is_overtaken(self) -> bool {
+        matches!(
+            self,
+            Self::Image | Self::Flavor | Self::DefaultFlavor | Self::FeaturesWithdraw
+        )
     }
 
     /// A cluster has one default flavor.
@@ -108,15 +145,37 @@ impl Story for Tale {
         }
     }
 
+    fn settings(self, namespace: &str) -> Settings {
+        let config = match self {
+            Self::Idle => Some(idle_tale::CONFIG),
+            _ => self.has_features().then_some(features::CONFIG),
+        };
+        Settings {
+            config: config.map(str::to_owned),
+            ..Settings::alone(namespace)
+        }
+    }
+
     async fn prepare(self, stage: &Stage) -> anyhow::Result<()> {
         match self {
-            Self::Create | Self::CreateFull | Self::DeleteEarly => return Ok(()),
+            Self::Create | Self::CreateFull | Self::DeleteEarly | Self::FeaturesCreate => {
+                return Ok(());
+            }
             Self::Grow => devserver_e2e::expandable_home(&stage.scene, HOME).await?,
-            Self::DefaultFlavor => becomes_default(stage, "small").await?,
+            Self::DefaultFlavor => default_flavor::becomes(stage, "small").await?,
             _ => String::new(),
         };
-        stage.kubelet.set(Fortune::Ready);
+        stage.kubelet.set(match self {
+            Self::Idle => Fortune::ReadyAt(stage.agent.address()),
+            _ => Fortune::Ready,
+        });
         let mut server = small(stage);
+        if self == Self::Idle {
+            idle_tale::shrinks(stage).await?;
+        }
+        if self.has_features() {
+            server = features::server(stage)?;
+        }
         if self == Self::DefaultFlavor {
             server.spec.flavor = None;
         }
@@ -125,6 +184,9 @@ impl Story for Tale {
         }
         stage.scene.create(&server).await?;
         runs(stage).await?;
+        if self == Self::Idle {
+            idle_tale::is_in_use(stage).await?;
+        }
         if self == Self::Grow {
             let bound = |c: &PersistentVolumeClaim| {
                 c.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Bound")
@@ -147,16 +209,19 @@ impl Story for Tale {
                 change(stage, json!({"flavor": large})).await?;
                 waits_for_restart(stage).await
             }
-            Self::DefaultFlavor => has_another_default(stage).await,
+            Self::DefaultFlavor => default_flavor::changes(stage).await,
             Self::Grow => grows(stage).await,
             Self::Keys => keys_come_and_go(stage).await,
             Self::Expose => is_exposed_otherwise(stage).await,
             Self::Suspend => stops_and_starts(stage).await,
-            Self::Expire => {
+            Self::FeaturesCreate => starts(stage, features::server(stage)?).await,
+            Self::FeaturesWithdraw => features::withdraw(stage).await,
+            Self::Expire | Self::FeaturesExpire => {
                 // Counted from its creation: over already.
                 change(stage, json!({"lifecycle": {"timeToLive": "1s"}})).await?;
                 is_gone(&stage.scene).await
             }
+            Self::Idle => idle_tale::is_left_alone(stage).await,
             Self::DeleteEarly => {
                 stage.scene.create(&small(stage)).await?;
                 let begun = |s: &DevServerStatus| s.phase.is_some();
@@ -185,7 +250,7 @@ fn full(stage: &Stage) -> anyhow::Result<DevServer> {
         "owner": server.spec.owner, "image": server.spec.image, "persistentHomeSize": "1Gi",
         "flavor": stage.scene.flavor_name("huge"),
         "team": "genomics", "project": "assembly",
-        "packages": {"pip": ["numpy"]},
+        "packages": {"pip": ["numpy"]}, "editor": {"enabled": true}, "docker": {"enabled": true},
         "topologySpread": {"maxSkew": 3, "whenUnsatisfiable": "ScheduleAnyway"},
         "lifecycle": {"checkpoint": {"command": ["/bin/true"], "gracePeriodSeconds": 5}},
         "ssh": {
@@ -231,37 +296,6 @@ async fn waits_for_restart(stage: &Stage) -> anyhow::Result<()> {
         .scene
         .status(sample::NAME, "a restart is pending", pending);
     status.await.map(drop)
-}
-
-/// Marks the flavor and no other; what an earlier story left marked is not, then.
-async fn becomes_default(stage: &Stage, size: &str) -> anyhow::Result<String> {
-    let (api, wanted) = (
-        Api::<DevServerFlavor>::all(stage.scene.client()),
-        stage.scene.flavor_name(size),
-    );
-    let mark = async |name: &str, is_default: bool| {
-        let patch = Patch::Merge(json!({"spec": {"default": is_default}}));
-        api.patch(name, &PatchParams::default(), &patch).await
-    };
-    // First this one: at no moment there is none.
-    mark(&wanted, true).await?;
-    for other in api.list(&ListParams::default()).await? {
-        if other.spec.default && other.name_any() != wanted {
-            // One that is gone by now is not marked either.
-            let _ = mark(&other.name_any(), false).await;
-        }
-    }
-    Ok(wanted)
-}
-
-async fn has_another_default(stage: &Stage) -> anyhow::Result<()> {
-    let large = becomes_default(stage, "large").await?;
-    let uses = |s: &DevServerStatus| s.flavor.as_ref() == Some(&large);
-    stage
-        .scene
-        .status(sample::NAME, "uses the new default", uses)
-        .await?;
-    waits_for_restart(stage).await
 }
 
 async fn grows(stage: &Stage) -> anyhow::Result<()> {

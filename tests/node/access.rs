@@ -159,7 +159,7 @@ async fn the_node_port_leads_to_the_same_machine() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn node_address(user: &User) -> anyhow::Result<String> {
+pub async fn node_address(user: &User) -> anyhow::Result<String> {
     let nodes: kube::Api<k8s_openapi::api::core::v1::Node> = kube::Api::all(user.client.clone());
     let node = nodes
         .list(&kube::api::ListParams::default())

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::ensure;
-use devserver_testkit::wait::{Seen, until};
+use devserver_testkit::{
+    port::free_address,
+    wait::{Seen, until},
+};
 
 use crate::visitor::{Running, Visitor};
 
@@ -17,7 +20,7 @@ const SERVER: &str = "mkdir -p /tmp/www && cd /tmp/www && echo from-the-machine 
 
 /// A port of this machine that nobody has now.
 fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    Ok(free_address()?.port())
 }
 
 /// An ssh that only forwards, once it does so. Somebody else may take the port meanwhile; then there is another one.

@@ -4,7 +4,7 @@ use anyhow::ensure;
 
 use crate::visitor::Visitor;
 
-/// Python of the system, for which the packages are installed (`hack/packages`).
+/// Python of the system, for which the packages are installed (`tests/packages`).
 const PYTHON: &str = "/usr/bin/python3";
 
 /// Runs the script with where the gateway is and who comes; what it printed.

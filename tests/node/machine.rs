@@ -116,12 +116,17 @@ impl User {
 
     /// Creates a machine and waits until it runs.
     pub fn create(&self, name: &str, more: &[&str]) -> anyhow::Result<()> {
+        self.create_of("node-test", name, more)
+    }
+
+    /// The same of another flavor.
+    pub fn create_of(&self, flavor: &str, name: &str, more: &[&str]) -> anyhow::Result<()> {
         let key = self.key() + ".pub";
         let mut arguments = vec![
             "create",
             name,
             "--flavor",
-            "node-test",
+            flavor,
             "--home-size",
             "64Mi",
             "--ssh-public-key-file",

@@ -23,7 +23,7 @@ const PLATFORM: &str = "devserver-system";
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A pod of the busybox image that Pod Security `restricted` takes.
-fn pod(name: &str, labels: &[(&str, &str)], script: &str) -> Value {
+pub fn pod(name: &str, labels: &[(&str, &str)], script: &str) -> Value {
     let labels: BTreeMap<&str, &str> = labels.iter().copied().collect();
     json!({
         "metadata": {"name": name, "labels": labels},
@@ -39,14 +39,14 @@ fn pod(name: &str, labels: &[(&str, &str)], script: &str) -> Value {
     })
 }
 
-async fn start(pods: &Api<Pod>, object: Value) -> anyhow::Result<()> {
+pub async fn start(pods: &Api<Pod>, object: Value) -> anyhow::Result<()> {
     pods.create(&PostParams::default(), &serde_json::from_value(object)?)
         .await?;
     Ok(())
 }
 
 /// What a pod said before it ended well.
-async fn said(pods: &Api<Pod>, name: &str) -> anyhow::Result<String> {
+pub async fn said(pods: &Api<Pod>, name: &str) -> anyhow::Result<String> {
     until(&format!("the end of pod {name}"), MINUTE * 2, async || {
         let pod = pods.get(name).await?;
         let phase = pod.status.and_then(|s| s.phase).unwrap_or_default();

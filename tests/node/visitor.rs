@@ -29,6 +29,11 @@ impl Visitor {
     pub async fn new(stem: &str) -> anyhow::Result<Self> {
         let user = User::new(stem).await?;
         user.create("box", &["--expose", "ClusterIP"])?;
+        Self::of(user).await
+    }
+
+    /// Whose machine `box` runs.
+    pub async fn of(user: User) -> anyhow::Result<Self> {
         let (server, gateway) = told(&user, "box").await?;
         let owner = server.spec.owner.context("it has no owner")?;
         let host_keys = server

@@ -110,6 +110,16 @@ fn places(value: &Value, text: &str, path: &str, found: &mut Vec<String>) {
     }
 }
 
+fn is_json(log: &str) -> anyhow::Result<()> {
+    for line in log.lines() {
+        ensure!(
+            serde_json::from_str::<Value>(line).is_ok_and(|l| l.is_object()),
+            "not JSON: {line}"
+        );
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn d3_free_text_stays_text_in_objects_logs_and_metrics() -> anyhow::Result<()> {
     with_namespace("d3 text", async |scene| {
@@ -158,14 +168,14 @@ async fn d3_free_text_stays_text_in_objects_logs_and_metrics() -> anyhow::Result
             "workbench/spec/volumeClaimTemplates/metadata/annotations/devserver.io/owner",
         ];
         ensure!(found == expected, "{found:#?}");
-        for line in std::fs::read_to_string(rig.operator.log())?.lines() {
+        is_json(&std::fs::read_to_string(rig.operator.log())?)?;
+        for page in ["/metrics", "/metrics/environments"] {
+            let metrics = rig.operator.page(page).await?;
             ensure!(
-                serde_json::from_str::<Value>(line).is_ok_and(|l| l.is_object()),
-                "not JSON: {line}"
+                !metrics.contains("$(id)"),
+                "{page} has owners or texts as they are"
             );
         }
-        let metrics = rig.operator.page("/metrics").await?;
-        ensure!(!metrics.contains("$(id)"), "metrics name owners or texts");
         Ok(())
     })
     .await

@@ -110,3 +110,46 @@ async fn e1_the_quota_bounds_volumes_that_machines_ask_for_too() -> anyhow::Resu
     })
     .await
 }
+
+#[tokio::test]
+async fn e1_the_volume_of_a_docker_daemon_counts_in_the_quota_of_its_user() -> anyhow::Result<()> {
+    with_namespace("e1 docker", async |scene| {
+        let account = Account::new(&scene).await?;
+        let flavor = scene.flavor("small", "500m", "1Gi").await?;
+        let config = "{userNamespaces: Enabled, docker: {defaultStorageSize: 2Gi}}";
+        scene.operator_with(&account.settings(Some(config))).await?;
+        account
+            .ready(json!({"quota": {"requests.storage": "2Gi", COUNT: "10"}, "podSecurity": "privileged"}))
+            .await?;
+        counts(&account).await?;
+        let person = account.person().await?;
+        let servers: Api<DevServer> = Api::namespaced(person.client, &account.namespace());
+        let mut server = sample::devserver("box", &flavor);
+        server.spec.owner = Some(account.username.clone());
+        server.spec.docker = Some(serde_json::from_value(json!({"enabled": true}))?);
+        servers.create(&PostParams::default(), &server).await?;
+        wait::until("it says why it has no volume", PATIENCE, async || {
+            let status = servers.get("box").await?.status.unwrap_or_default();
+            let told = status.message.unwrap_or_default();
+            // Whichever of the two volumes comes second has no room.
+            let is_told = told.contains("exceeded quota") && told.contains("-box-0");
+            Ok(Seen::when(is_told, told))
+        })
+        .await?;
+        let claims = account.api::<PersistentVolumeClaim>();
+        let are_there = async || {
+            let (home, docker) = (claims.get_opt("home-box-0").await?, claims.get_opt("docker-box-0").await?);
+            anyhow::Ok((home.is_some(), docker.is_some()))
+        };
+        ensure!(are_there().await? != (true, true), "a volume beyond the quota");
+        account
+            .patch(json!({"spec": {"quota": {"requests.storage": "3Gi"}}}))
+            .await?;
+        wait::until("both volumes are there", PATIENCE, async || {
+            let are = are_there().await?;
+            Ok(Seen::when(are == (true, true), format!("{are:?}")))
+        })
+        .await
+    })
+    .await
+}

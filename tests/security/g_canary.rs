@@ -111,6 +111,7 @@ async fn heard(rig: &Rig) -> anyhow::Result<Vec<(String, String)>> {
     heard.push(("status".to_owned(), serde_json::to_string(&server.status)?));
     for page in [
         "/metrics",
+        "/metrics/environments",
         "/healthz",
         "/readyz",
         "/",

@@ -27,8 +27,9 @@ const GUARDED: &str = "test.devserver.io/guarded";
 /// Ending of the names of the tests' own copies.
 const COPY: &str = "-guarded";
 /// Policies that need nothing but themselves.
-const PLAIN: [&str; 4] = [
+const PLAIN: [&str; 5] = [
     "devserver-owner",
+    "devserver-kube-access",
     "devserver-labels",
     "devserver-objects",
     "devserver-homes",

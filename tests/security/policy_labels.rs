@@ -101,7 +101,8 @@ async fn what_the_platform_wrote_on_an_object_is_not_changed_by_others() -> anyh
 }
 
 #[tokio::test]
-async fn a_user_asks_for_a_restart_by_the_one_annotation_that_is_theirs() -> anyhow::Result<()> {
+async fn a_user_restarts_stops_and_holds_by_the_annotations_that_are_theirs() -> anyhow::Result<()>
+{
     with_namespace("policy restart", async |scene| {
         let guarded = Guarded::new(scene.clone()).await?;
         let servers = guarded.api::<DevServer>();
@@ -110,9 +111,17 @@ async fn a_user_asks_for_a_restart_by_the_one_annotation_that_is_theirs() -> any
             .await?;
         let name = server.metadata.name.unwrap_or_default();
         let params = PatchParams::default();
-        for value in [json!("some-uid"), json!(null)] {
-            let patch = annotations(group::ANNOTATION_RESTART, &value);
-            servers.patch(&name, &params, &patch).await?;
+        let theirs = [
+            group::ANNOTATION_RESTART,
+            group::ANNOTATION_SUSPENDED_BY,
+            "devserver.io/hold",
+            "devserver.io/held-by",
+        ];
+        for key in theirs {
+            for value in [json!("some-value"), json!(null)] {
+                let patch = annotations(key, &value);
+                servers.patch(&name, &params, &patch).await?;
+            }
         }
         let patch = annotations("devserver.io/applied-hash", &json!("x"));
         let changed = servers.patch(&name, &params, &patch).await;

@@ -1,5 +1,6 @@
 //! What becomes of a DevServer from its creation to its end.
 
+mod advice;
 mod create;
 mod deadlines;
 mod default_flavor;
@@ -13,11 +14,16 @@ mod disruption;
 mod dns;
 mod expire;
 mod extend;
+mod features;
 mod flavor_autoscalers;
 mod flavor_edit;
 mod flavor_rig;
 mod flavor_status;
 mod home;
+mod idle;
+mod idle_sinks;
+mod idle_terminals;
+mod monitoring;
 mod name_taken;
 mod network;
 mod ordinary_user;
@@ -30,6 +36,11 @@ mod ssh_fields;
 mod ssh_password;
 mod start_failures;
 mod suspend;
+mod suspended_by;
+mod trash;
+mod usage;
+mod usage_devctl;
+mod usage_weekly;
 mod users;
 mod users_devctl;
 mod users_teams;

@@ -9,7 +9,7 @@ async fn it_is_healthy_ready_and_counts_what_it_wrote() -> anyhow::Result<()> {
     with_namespace("pages", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
         rig.running().await?;
-        for page in ["/healthz", "/readyz", "/metrics"] {
+        for page in ["/healthz", "/readyz", "/metrics", "/metrics/environments"] {
             let answer = rig.operator.page(page).await?;
             ensure!(answer.starts_with("HTTP/1.1 200"), "{page}: {answer}");
         }

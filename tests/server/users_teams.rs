@@ -22,6 +22,9 @@ use kube::{
 use serde_json::{Value, json};
 
 const CONFIG: &str = "teams: {genomics: {quota: {cpu: 1, devservers: 8}}}";
+/// A machine with Docker takes 550m and 3Gi, one without 500m and 1Gi.
+const WITH_DOCKER: &str = "{userNamespaces: Enabled, docker: {defaultStorageSize: 2Gi}, \
+    teams: {genomics: {quota: {cpu: 1, requests.storage: 5Gi, persistentvolumeclaims: 9}}}}";
 
 /// A user in two teams, with an operator and pods that become Ready.
 struct Team {
@@ -32,11 +35,15 @@ struct Team {
 
 impl Team {
     async fn new(scene: &Scene) -> anyhow::Result<Self> {
+        Self::with(scene, CONFIG).await
+    }
+
+    async fn with(scene: &Scene, config: &str) -> anyhow::Result<Self> {
         let account = Account::new(scene).await?;
         let flavor = scene.flavor("small", "500m", "1Gi").await?;
-        scene.operator_with(&account.settings(Some(CONFIG))).await?;
+        scene.operator_with(&account.settings(Some(config))).await?;
         account
-            .ready(json!({"teams": ["genomics", "imaging"]}))
+            .ready(json!({"teams": ["genomics", "imaging"], "podSecurity": "privileged"}))
             .await?;
         Ok(Self {
             _kubelet: Kubelet::start(&scene.client(), &account.namespace(), Fortune::Ready),
@@ -50,12 +57,26 @@ impl Team {
     }
 
     async fn create(&self, name: &str, team: Option<&str>) -> anyhow::Result<()> {
+        let mut server = self.sample(name);
+        server.spec.team = team.map(str::to_owned);
+        self.make(&server).await
+    }
+
+    async fn create_with_docker(&self, name: &str) -> anyhow::Result<()> {
+        let mut server = self.sample(name);
+        server.spec.docker = Some(serde_json::from_value(json!({"enabled": true}))?);
+        self.make(&server).await
+    }
+
+    fn sample(&self, name: &str) -> DevServer {
         let mut server = sample::devserver(name, &self.flavor);
         server.spec.owner = Some(self.account.username.clone());
-        server.spec.team = team.map(str::to_owned);
-        self.servers()
-            .create(&PostParams::default(), &server)
-            .await?;
+        server
+    }
+
+    async fn make(&self, server: &DevServer) -> anyhow::Result<()> {
+        let params = PostParams::default();
+        self.servers().create(&params, server).await?;
         Ok(())
     }
 
@@ -226,6 +247,40 @@ async fn a_team_gets_no_more_than_its_quota_and_what_waits_starts_when_there_is_
             .delete("c", &DeleteParams::background())
             .await?;
         team.runs("a").await.map(drop)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_docker_daemon_and_volumes_count_in_the_quota_of_the_team_even_while_it_is_stopped()
+-> anyhow::Result<()> {
+    with_namespace("team docker", async |scene| {
+        let team = Team::with(&scene, WITH_DOCKER).await?;
+        team.create_with_docker("a").await?;
+        team.runs("a").await?;
+        team.create("b", None).await?;
+        let message = team.is_refused("b", "TeamQuotaExceeded").await?;
+        ensure!(message.contains("550m cpu in use"), "{message}");
+        // Stopped, it gives its processors back, and keeps its volumes.
+        team.change("a", json!({"spec": {"suspend": true}})).await?;
+        team.runs("b").await?;
+        team.servers()
+            .delete("b", &DeleteParams::background())
+            .await?;
+        wait::until("b is gone", PATIENCE, async || {
+            let found = team.servers().get_opt("b").await?;
+            Ok(Seen::when(found.is_none(), "it is there"))
+        })
+        .await?;
+        team.create_with_docker("c").await?;
+        let message = team.is_refused("c", "TeamQuotaExceeded").await?;
+        let told = "3Gi requests.storage in use and 3Gi are asked for, but 5Gi are allowed";
+        ensure!(message.contains(told), "{message}");
+        // What is gone has no volumes that count.
+        team.servers()
+            .delete("a", &DeleteParams::background())
+            .await?;
+        team.runs("c").await.map(drop)
     })
     .await
 }

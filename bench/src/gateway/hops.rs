@@ -13,6 +13,9 @@ use super::{
 };
 use crate::{operator::program, page};
 
+/// What the image sets; measured is what is deployed.
+const IMAGE: &str = include_str!("../../../images/gateway/image.json");
+
 /// Owner of the environments, and so the user at the gateway.
 pub const OWNER: &str = "bench@example.com";
 
@@ -82,6 +85,7 @@ async fn gateway(site: &Site, namespace: &str) -> Result<Server> {
     let (ssh, pages) = (free_port()?, free_port()?);
     let mut command = Command::new(program("devserver-gateway", "DEVSERVER_GATEWAY")?);
     command
+        .envs(tunables()?)
         .args(["run", "--watch-namespace", namespace])
         .args(["--ssh", &ssh.to_string(), "--listen", &pages.to_string()])
         .arg("--host-keys")
@@ -108,6 +112,16 @@ async fn gateway(site: &Site, namespace: &str) -> Result<Server> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     bail!("the gateway was not ready after 10 s")
+}
+
+/// The variables for its memory, as in the image.
+fn tunables() -> Result<Option<(String, String)>> {
+    let image: serde_json::Value = serde_json::from_str(IMAGE)?;
+    let lines = image["Env"].as_array().into_iter().flatten();
+    let pairs = lines.filter_map(|line| line.as_str()?.split_once('='));
+    Ok(pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .find(|(name, _)| name == "GLIBC_TUNABLES"))
 }
 
 /// The end of what the servers have said, for who has to find out why a measurement failed.

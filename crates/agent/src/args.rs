@@ -1,20 +1,27 @@
 //! The command line, read by hand: four words do not pay for an argument parser in a program
 //! that is mounted into every environment.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 /// Printed below every error about the command line.
 pub const USAGE: &str = "usage: devserver-agent init -- PROGRAM [ARGUMENT…]
        devserver-agent pause
-       devserver-agent authorized-keys USER
+       devserver-agent authorized-keys USER [LOGIN-USER]
        devserver-agent as-login-user [--log FILE] -- PROGRAM [ARGUMENT…]
        devserver-agent copy FROM TO
        devserver-agent session NAME [-- PROGRAM [ARGUMENT…]]
        devserver-agent sessions
-       devserver-agent version";
+       devserver-agent hold DURATION
+       devserver-agent hold [--for DURATION] -- PROGRAM [ARGUMENT…]
+       devserver-agent version
+
+Inside an environment the same program is called devctl: devctl hold 4h, devctl hold -- make train.";
+
+/// Longer than any platform lets an environment be held: the program's end ends the lease, or the platform's bound.
+const UNTIL_ITS_END: u64 = 365 * 24 * 3600;
 
 /// Exit status of a wrong command line, as `sysexits.h` has it.
 pub const EXIT_USAGE: u8 = 64;
@@ -44,6 +51,8 @@ pub enum Command {
     AuthorizedKeys {
         /// The account sshd asks about.
         user: OsString,
+        /// The one account that has keys, where it is not called as usual.
+        login: Option<OsString>,
     },
     /// Copy a tree, for clusters without image volumes.
     Copy {
@@ -79,6 +88,15 @@ pub enum Command {
         /// Its arguments.
         arguments: Vec<OsString>,
     },
+    /// Take a lease on the environment.
+    Hold {
+        /// For how long at most.
+        seconds: u64,
+        /// As long as this runs, with its arguments; empty: for the whole time.
+        program: Vec<OsString>,
+    },
+    /// Report what goes on in the environment; started by `init` and by nobody else.
+    Collect,
     /// Print the version.
     Version,
 }
@@ -92,9 +110,32 @@ pub enum Error {
     /// The first word is not one of ours.
     #[error("unknown command {0:?}")]
     Unknown(OsString),
+    /// A command of the devctl that people have on their own machines.
+    #[error(
+        "{0:?} is not a command inside an environment: use the devctl of your own machine for it"
+    )]
+    Outside(OsString),
     /// A subcommand with too few, too many or misplaced words.
     #[error("wrong arguments for '{0}'")]
     Arguments(&'static str),
+}
+
+/// Reads the words after the program's name. Called `devctl`, it is what people use inside an environment, and no more.
+pub fn parse_as(
+    called: &OsStr,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<Command, Error> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let is_devctl = Path::new(called).file_name() == Some(OsStr::new("devctl"));
+    let is_for_people = |word: &OsString| {
+        ["hold", "session", "sessions", "version"]
+            .iter()
+            .any(|w| word == *w)
+    };
+    match words.first() {
+        Some(first) if is_devctl && !is_for_people(first) => Err(Error::Outside(first.clone())),
+        _ => parse(words),
+    }
 }
 
 /// Reads the words after the program's name.
@@ -117,10 +158,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Error
             })
         }
         Some("pause") if rest.is_empty() => Ok(Command::Pause),
-        Some("authorized-keys") => match <[OsString; 1]>::try_from(rest) {
-            Ok([user]) => Ok(Command::AuthorizedKeys { user }),
-            Err(_) => Err(Error::Arguments("authorized-keys")),
-        },
+        Some("authorized-keys") => keys(rest),
         Some("copy") => match <[OsString; 2]>::try_from(rest) {
             Ok([from, to]) => Ok(Command::Copy {
                 from: from.into(),
@@ -135,8 +173,19 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Error
             let (program, arguments) = program("session-program", rest)?;
             Ok(Command::SessionProgram { program, arguments })
         }
+        Some("hold") => hold(&rest),
+        Some("collect") if rest.is_empty() => Ok(Command::Collect),
         Some("version" | "--version") if rest.is_empty() => Ok(Command::Version),
         _ => Err(Error::Unknown(command)),
+    }
+}
+
+/// `USER`, or `USER LOGIN-USER`.
+fn keys(rest: Vec<OsString>) -> Result<Command, Error> {
+    let mut rest = rest.into_iter();
+    match (rest.next(), rest.next(), rest.next()) {
+        (Some(user), login, None) => Ok(Command::AuthorizedKeys { user, login }),
+        _ => Err(Error::Arguments("authorized-keys")),
     }
 }
 
@@ -153,6 +202,47 @@ fn session(rest: Vec<OsString>) -> Result<Command, Error> {
         [vec![program], arguments].concat()
     };
     Ok(Command::Session { name, program })
+}
+
+/// `DURATION`, or `[--for DURATION] -- PROGRAM [ARGUMENT…]`.
+fn hold(rest: &[OsString]) -> Result<Command, Error> {
+    const WRONG: Error = Error::Arguments("hold");
+    let read = |word: &OsString| word.to_str().and_then(seconds).ok_or(WRONG);
+    match rest {
+        [duration] => Ok(Command::Hold {
+            seconds: read(duration)?,
+            program: Vec::new(),
+        }),
+        [option, duration, separator, program @ ..]
+            if option == "--for" && separator == "--" && !program.is_empty() =>
+        {
+            Ok(Command::Hold {
+                seconds: read(duration)?,
+                program: program.to_vec(),
+            })
+        }
+        [separator, program @ ..] if separator == "--" && !program.is_empty() => {
+            Ok(Command::Hold {
+                seconds: UNTIL_ITS_END,
+                program: program.to_vec(),
+            })
+        }
+        _ => Err(WRONG),
+    }
+}
+
+/// As Go writes durations: hours, minutes, seconds, in that order, more than zero and at most a year.
+fn seconds(text: &str) -> Option<u64> {
+    let (mut rest, mut total) = (text, 0_u64);
+    for (unit, size) in [('h', 3600), ('m', 60), ('s', 1)] {
+        if let Some((number, after)) = rest.split_once(unit) {
+            let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            let number: u64 = number.parse().ok().filter(|_| is_number)?;
+            total = total.checked_add(number.checked_mul(size)?)?;
+            rest = after;
+        }
+    }
+    (rest.is_empty() && (1..=UNTIL_ITS_END).contains(&total)).then_some(total)
 }
 
 /// `NAME ROWS COLUMNS -- PROGRAM [ARGUMENT…]`.
@@ -196,99 +286,4 @@ fn program(command: &'static str, rest: Vec<OsString>) -> Result<(OsString, Vec<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse_line(line: &str) -> Result<Command, Error> {
-        parse(line.split_whitespace().map(OsString::from))
-    }
-
-    #[test]
-    fn init_keeps_the_programs_own_options() {
-        let parsed = parse_line("init -- /bin/sh -c --").unwrap();
-        let arguments = vec!["-c".into(), "--".into()];
-        assert_eq!(
-            parsed,
-            Command::Init {
-                program: "/bin/sh".into(),
-                arguments
-            }
-        );
-    }
-
-    #[test]
-    fn init_without_separator_or_program_is_refused() {
-        for line in ["init", "init --", "init /bin/sh", "init /bin/sh -c"] {
-            assert_eq!(parse_line(line), Err(Error::Arguments("init")), "{line}");
-        }
-        let error = Error::Arguments("as-login-user");
-        assert_eq!(parse_line("as-login-user id"), Err(error));
-    }
-
-    #[test]
-    fn every_other_command_takes_exactly_its_words() {
-        assert_eq!(parse_line("version"), Ok(Command::Version));
-        assert_eq!(
-            parse_line("copy / /target"),
-            Ok(Command::Copy {
-                from: "/".into(),
-                to: "/target".into()
-            })
-        );
-        assert_eq!(
-            parse_line("authorized-keys dev"),
-            Ok(Command::AuthorizedKeys { user: "dev".into() })
-        );
-        assert_eq!(parse_line("copy /"), Err(Error::Arguments("copy")));
-        assert_eq!(
-            parse_line("authorized-keys a b"),
-            Err(Error::Arguments("authorized-keys"))
-        );
-    }
-
-    #[test]
-    fn a_log_is_taken_before_the_separator_only() {
-        let log = |line| match parse_line(line) {
-            Ok(Command::AsLoginUser { log, arguments, .. }) => (log, arguments.len()),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(
-            log("as-login-user --log a/b -- id"),
-            (Some("a/b".into()), 0)
-        );
-        assert_eq!(log("as-login-user -- id --log x"), (None, 2));
-        assert_eq!(parse_line("pause"), Ok(Command::Pause));
-        assert!(parse_line("pause now").is_err());
-    }
-
-    #[test]
-    fn a_session_has_a_name_that_is_one_and_maybe_a_program() {
-        let session = |name: &str, program: &[&str]| {
-            Ok(Command::Session {
-                name: name.to_owned(),
-                program: program.iter().map(OsString::from).collect(),
-            })
-        };
-        assert_eq!(parse_line("session build"), session("build", &[]));
-        assert_eq!(
-            parse_line("session build -- make -j2"),
-            session("build", &["make", "-j2"])
-        );
-        for line in [
-            "session",
-            "session ../x",
-            "session a b",
-            "session a --",
-            "session -- a",
-        ] {
-            assert_eq!(parse_line(line), Err(Error::Arguments("session")), "{line}");
-        }
-        assert!(parse_line("session-keeper a 24 x -- sh").is_err());
-    }
-
-    #[test]
-    fn unknown_and_missing_commands_are_told_apart() {
-        assert_eq!(parse_line(""), Err(Error::Missing));
-        assert_eq!(parse_line("serve"), Err(Error::Unknown("serve".into())));
-    }
-}
+mod tests;

@@ -75,7 +75,7 @@ impl Expiration {
 }
 
 /// Rounded up to what people count in, so that nobody is told of more time than there is by more than a minute.
-fn span(seconds: i64) -> String {
+pub fn span(seconds: i64) -> String {
     let plural =
         |count: i64, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let minutes = seconds.saturating_add(59) / 60;
@@ -87,7 +87,8 @@ fn span(seconds: i64) -> String {
     }
 }
 
-fn clock(at: i64) -> String {
+/// The time of day of that second.
+pub fn clock(at: i64) -> String {
     let minutes = at.rem_euclid(86_400) / 60;
     format!("{:02}:{:02} UTC", minutes / 60, minutes % 60)
 }

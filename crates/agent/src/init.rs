@@ -15,11 +15,14 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use thiserror::Error;
 
+use crate::activity::{self, Latest};
 use crate::children::{Children, Started};
 use crate::health::Health;
 use crate::ladder::{Ladder, Step};
 use crate::settings::Settings;
-use crate::{checkpoint, expiration, http, notice, packages, password, processes};
+use crate::{
+    checkpoint, editor, expiration, http, kubeconfig, notice, packages, password, processes,
+};
 
 /// How often a shutdown looks whether all have gone. Processes that entered from outside are not
 /// our children, so no signal tells of their end.
@@ -37,19 +40,25 @@ pub struct Error {
     source: std::io::Error,
 }
 
+fn system(action: &str) -> impl FnOnce(std::io::Error) -> Error {
+    let action = action.to_owned();
+    move |source| Error { action, source }
+}
+
 /// Runs `program` to its end and returns its exit status, 128 + signal for one that was killed.
 pub fn run(program: &OsStr, arguments: &[OsString], settings: &Settings) -> Result<u8, Error> {
-    let system = |action: &str| {
-        let action = action.to_owned();
-        move |source| Error { action, source }
-    };
     // Not as first process (a pod with a shared process namespace): orphans must still come to us.
     nix::sys::prctl::set_child_subreaper(true)
         .map_err(|error| system("become the parent of orphans")(error.into()))?;
     let signals = listen_for_signals().map_err(system("listen for signals"))?;
     let health = Arc::new(Health::new(settings.ssh_port));
-    http::serve(settings.health_port, Arc::clone(&health))
-        .map_err(system("serve the health endpoint"))?;
+    let latest = Arc::new(Latest::of(&settings.name));
+    http::serve(
+        settings.health_port,
+        Arc::clone(&health),
+        Arc::clone(&latest),
+    )
+    .map_err(system("serve the health endpoint"))?;
     let children = Arc::new(Children::default());
     let known = password::mounted();
     let mut command = Command::new(program);
@@ -57,15 +66,9 @@ pub fn run(program: &OsStr, arguments: &[OsString], settings: &Settings) -> Resu
         .start(command.args(arguments).process_group(0))
         .map_err(system(&format!("start {}", program.display())))?;
     health.main_process_started(main.pid.as_raw());
-    expiration::watch(settings.name.clone()).map_err(system("watch the expiration"))?;
-    if !settings.is_sidecar {
-        packages::watch(Arc::clone(&children), Arc::clone(&health))
-            .map_err(system("watch the packages"))?;
-    }
-    if settings.has_password {
-        password::watch(known, Arc::clone(&children), Arc::clone(&health))
-            .map_err(system("watch the password"))?;
-    }
+    start_watches(settings, known, &children, &health)?;
+    activity::watch(Arc::clone(&children), latest, settings.name.clone())
+        .map_err(system("watch the activity"))?;
     let mut supervisor = Supervisor {
         main,
         status: None,
@@ -80,6 +83,30 @@ pub fn run(program: &OsStr, arguments: &[OsString], settings: &Settings) -> Resu
     }
     supervisor.end_all(grace);
     Ok(supervisor.status.unwrap_or(128 + 9))
+}
+
+/// What goes on beside the main process, each in a thread of its own.
+fn start_watches(
+    settings: &Settings,
+    known: password::Hash,
+    children: &Arc<Children>,
+    health: &Arc<Health>,
+) -> Result<(), Error> {
+    expiration::watch(settings.name.clone()).map_err(system("watch the expiration"))?;
+    if !settings.is_sidecar {
+        packages::watch(Arc::clone(children), Arc::clone(health))
+            .map_err(system("watch the packages"))?;
+        kubeconfig::watch(settings.namespace.clone()).map_err(system("watch the token"))?;
+    }
+    if settings.has_password {
+        password::watch(known, Arc::clone(children), Arc::clone(health))
+            .map_err(system("watch the password"))?;
+    }
+    if settings.has_editor && !settings.is_sidecar {
+        editor::watch(Arc::clone(children), Arc::clone(health))
+            .map_err(system("watch the editor"))?;
+    }
+    Ok(())
 }
 
 /// Signals arrive in a channel, so that waiting for them can have a deadline.

@@ -1,19 +1,38 @@
 //! The one account people log in to, and a way to act as it: startup.sh runs as root and must not
 //! touch files below the home with root's rights, because the user may have left links there.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
-/// The account's name.
+/// The account's name, unless the pod's author says another one.
 pub const NAME: &str = "dev";
-const HOME: &str = "/home/dev";
+/// What an image made for somebody else calls its user with our id (`DEVSERVER_LOGIN_USER`).
+const NAME_VARIABLE: &str = "DEVSERVER_LOGIN_USER";
 const ID: u32 = 1000;
+
+/// The account's name here.
+pub fn name() -> String {
+    checked(env::var(NAME_VARIABLE).ok())
+}
+
+/// The account's home.
+pub fn home() -> PathBuf {
+    Path::new("/home").join(name())
+}
+
+/// It becomes part of paths, so it must not lead anywhere else.
+fn checked(name: Option<String>) -> String {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+    let fine = |name: &String| !name.is_empty() && name.bytes().all(inner);
+    name.filter(fine).unwrap_or_else(|| NAME.to_owned())
+}
 
 /// Gives up every right but the login user's and becomes `program`. Returns only if that failed.
 /// With a log, a path below the home, the program runs in the home and its output goes there.
@@ -25,11 +44,11 @@ pub fn run(program: &OsStr, arguments: &[OsString], log: Option<&Path>) -> io::E
     command
         .args(arguments)
         .current_dir("/")
-        .env("HOME", HOME)
-        .env("USER", NAME)
-        .env("LOGNAME", NAME);
+        .env("HOME", home())
+        .env("USER", name())
+        .env("LOGNAME", name());
     if let Some(log) = log {
-        write_to(&mut command, log);
+        write_to(&mut command, &home(), log);
     }
     command.exec()
 }
@@ -46,15 +65,15 @@ fn drop_rights() -> io::Result<()> {
 }
 
 /// Made after all rights were given up: a link that the user left in place of the log leads nowhere the user could not go.
-fn write_to(command: &mut Command, log: &Path) {
+fn write_to(command: &mut Command, home: &Path, log: &Path) {
     let open = || {
-        let log = Path::new(HOME).join(log);
-        fs::create_dir_all(log.parent().unwrap_or(Path::new(HOME)))?;
+        let log = home.join(log);
+        fs::create_dir_all(log.parent().unwrap_or(home))?;
         let file = File::create(&log)?;
         io::Result::Ok((file.try_clone()?, file))
     };
-    if Path::new(HOME).is_dir() {
-        command.current_dir(HOME);
+    if home.is_dir() {
+        command.current_dir(home);
     }
     command.stdin(Stdio::null());
     match open() {
@@ -72,10 +91,43 @@ fn write_to(command: &mut Command, log: &Path) {
 /// A command for the agent to start: this very program, which becomes `program` as the login user. In a process group of
 /// its own, so that a signal to the main process is not meant for it.
 pub fn command(log: &str, program: &str, arguments: &[String]) -> Command {
+    act(&["--log", log], program, arguments)
+}
+
+/// The same, without a log of its own.
+pub fn quiet_command(program: &str, arguments: &[String]) -> Command {
+    act(&[], program, arguments)
+}
+
+/// This very program with another of its commands, as the login user.
+pub fn own_command(word: &str) -> Command {
+    act(&[], "/proc/self/exe", &[word.to_owned()])
+}
+
+fn act(options: &[&str], program: &str, arguments: &[String]) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command
-        .args(["as-login-user", "--log", log, "--", program])
+        .arg("as-login-user")
+        .args(options)
+        .args(["--", program])
         .args(arguments)
         .process_group(0);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_could_lead_elsewhere_is_not_taken() {
+        let named = |name: &str| checked(Some(name.to_owned()));
+        assert_eq!(
+            (named("coder"), checked(None)),
+            ("coder".into(), NAME.into())
+        );
+        for name in ["", "..", "a/b", "A", "a b"] {
+            assert_eq!(named(name), NAME, "{name:?}");
+        }
+    }
 }

@@ -3,15 +3,18 @@
 //!
 //! It must run in any image, so it needs no library, no shell and no file but `/proc`.
 
+mod activity;
 mod args;
 mod checkpoint;
 mod children;
 mod copy;
+mod editor;
 mod expiration;
 mod health;
 mod http;
 mod init;
 mod keys;
+mod kubeconfig;
 mod ladder;
 mod login_user;
 mod notice;
@@ -30,7 +33,9 @@ use args::Command;
 use settings::Settings;
 
 fn main() -> ExitCode {
-    let command = match args::parse(std::env::args_os().skip(1)) {
+    let mut words = std::env::args_os();
+    let called = words.next().unwrap_or_default();
+    let command = match args::parse_as(&called, words) {
         Ok(command) => command,
         Err(error) => {
             eprintln!("devserver-agent: {error}\n{}", args::USAGE);
@@ -64,8 +69,8 @@ fn run(command: Command) -> Result<ExitCode> {
             arguments,
         } => Err(login_user::run(&program, &arguments, log.as_deref()))
             .context("failed to act as the login user"),
-        Command::AuthorizedKeys { user } => {
-            keys::print(&user).context("failed to print the authorized keys")?;
+        Command::AuthorizedKeys { user, login } => {
+            keys::print(&user, login.as_deref()).context("failed to print the authorized keys")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Copy { from, to } => {
@@ -91,6 +96,19 @@ fn run(command: Command) -> Result<ExitCode> {
             Err(session::become_program(&program, &arguments))
                 .with_context(|| format!("failed to run {}", program.display()))
         }
+        Command::Collect => {
+            activity::collect().context("failed to collect the activity")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Hold { seconds, program } => match program.split_first() {
+            None => {
+                activity::hold(seconds)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Some((program, arguments)) => Ok(ExitCode::from(activity::hold_while(
+                seconds, program, arguments,
+            )?)),
+        },
         Command::Version => {
             println!("devserver-agent {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)

@@ -21,7 +21,7 @@ const SCRIPT: &str = "/opt/devserver/startup.sh";
 const LOOK: Duration = Duration::from_secs(5);
 
 /// What the file holds; `None`: there is no login by password.
-type Hash = Option<Vec<u8>>;
+pub type Hash = Option<Vec<u8>>;
 
 /// What the file holds now, which must be read before the environment is prepared from it.
 pub fn mounted() -> Hash {

@@ -1,19 +1,21 @@
 //! The processes the agent answers for, and which signal each gets first in a shutdown.
 
-use std::fs;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::ladder::Step;
-use crate::procfs::{Stat, parse_stat};
+use crate::procfs::{Stat, parse_stat, stats};
 
 /// The living processes that must end before the agent may: as first process of the container all
 /// others (also those that came in by `kubectl exec`), else our own descendants only.
 pub fn others() -> Vec<Stat> {
     let me = std::process::id().cast_signed();
-    let all = read_all();
+    let all: Vec<Stat> = stats(Path::new("/proc"))
+        .filter_map(|stat| parse_stat(&stat))
+        .collect();
     if me == 1 {
         return all
             .into_iter()
@@ -21,24 +23,6 @@ pub fn others() -> Vec<Stat> {
             .collect();
     }
     descendants(me, all)
-}
-
-fn read_all() -> Vec<Stat> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| {
-            entry
-                .file_name()
-                .to_str()
-                .is_some_and(|n| n.parse::<u32>().is_ok())
-        })
-        // A process may end between the listing and the reading.
-        .filter_map(|entry| fs::read(entry.path().join("stat")).ok())
-        .filter_map(|stat| parse_stat(&String::from_utf8_lossy(&stat)))
-        .collect()
 }
 
 fn descendants(root: i32, all: Vec<Stat>) -> Vec<Stat> {

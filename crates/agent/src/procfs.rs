@@ -1,5 +1,19 @@
-//! Reads the two `/proc` formats the agent needs. Parsing only; what to do with the facts is
-//! decided elsewhere.
+//! Reads the `/proc` formats the agent needs; what to do with the facts is decided elsewhere.
+
+use std::fs;
+use std::path::Path;
+
+/// What stands in the `stat` of every process below `proc`. One may end between the listing and the reading.
+pub fn stats(proc: &Path) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(proc).into_iter().flatten();
+    let processes = entries.filter_map(Result::ok).filter(|entry| {
+        let name = entry.file_name();
+        name.to_str().is_some_and(|n| n.parse::<u32>().is_ok())
+    });
+    processes
+        .filter_map(|entry| fs::read(entry.path().join("stat")).ok())
+        .map(|stat| String::from_utf8_lossy(&stat).into_owned())
+}
 
 /// What `/proc/<pid>/stat` says about a process.
 #[derive(Debug, Clone, PartialEq, Eq)]

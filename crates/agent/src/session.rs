@@ -18,9 +18,11 @@ use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTSTP};
 
 pub use client::run as attach;
 pub use folder::check as check_name;
@@ -37,11 +39,21 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub fn become_program(program: &OsStr, arguments: &[OsString]) -> io::Error {
     let taken = nix::unistd::setsid()
         .map_err(io::Error::from)
-        .and_then(|_| Ok(rustix::process::ioctl_tiocsctty(io::stdin())?));
+        .and_then(|_| Ok(rustix::process::ioctl_tiocsctty(io::stdin())?))
+        .and_then(|()| heed_the_terminal());
     match taken {
         Ok(()) => Command::new(program).args(arguments).exec(),
         Err(error) => error,
     }
+}
+
+/// What a terminal's signals do by default counts again, whatever was ignored where the session was started from (nohup): what a
+/// process catches, its successor has by default, and what it ignores, its successor ignores.
+fn heed_the_terminal() -> io::Result<()> {
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTSTP] {
+        signal_hook::flag::register(signal, Arc::default())?;
+    }
+    Ok(())
 }
 
 /// Prints the sessions that are there, one in each line.

@@ -22,8 +22,12 @@ pub struct Settings {
     pub is_sidecar: bool,
     /// Whether there is a login by password (`DEVSERVER_PASSWORD_LOGIN=yes`).
     pub has_password: bool,
+    /// Whether the editor is to run (`DEVSERVER_EDITOR_PORT`).
+    pub has_editor: bool,
     /// Name of the DevServer (`DEVSERVER_NAME`), for messages.
     pub name: String,
+    /// Its namespace (`DEVSERVER_NAMESPACE`), for the kubeconfig.
+    pub namespace: String,
 }
 
 /// A setting that is not a number in range.
@@ -52,7 +56,9 @@ impl Settings {
             )?,
             is_sidecar: env::var_os("DEVSERVER_ROLE").is_some_and(|role| role == "ssh"),
             has_password: env::var_os("DEVSERVER_PASSWORD_LOGIN").is_some_and(|word| word == "yes"),
+            has_editor: env::var_os("DEVSERVER_EDITOR_PORT").is_some(),
             name: env::var("DEVSERVER_NAME").unwrap_or_default(),
+            namespace: env::var("DEVSERVER_NAMESPACE").unwrap_or_default(),
         })
     }
 }

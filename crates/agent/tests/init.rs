@@ -16,7 +16,10 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+#[path = "rig/eventually.rs"]
+mod eventually;
+
+use eventually::eventually;
 
 /// The agent as process 1 of namespaces of its own.
 struct Agent {
@@ -86,20 +89,6 @@ fn in_namespaces() -> Command {
         ])
         .arg(env!("CARGO_BIN_EXE_devserver-agent"));
     unshare
-}
-
-fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(found) = probe() {
-            return found;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "not true within {DEADLINE:?}: {what}"
-        );
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn wait_for_file(path: &Path) {

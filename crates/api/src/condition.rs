@@ -13,6 +13,9 @@ pub const RESTART_PENDING: &str = "RestartPending";
 /// The end of its time is near, or has come and something holds the deletion back.
 pub const EXPIRING: &str = "Expiring";
 
+/// Nobody uses it, and what the policy says is being done.
+pub const IDLE: &str = "Idle";
+
 /// A DevServer of the flavor would find a node.
 pub const SCHEDULABLE: &str = "Schedulable";
 /// The flavor is the one of DevServers that name none; only on flavors that are marked so.

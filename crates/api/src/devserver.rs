@@ -5,6 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    features::{DockerSpec, EditorSpec, KubeAccessSpec},
+    idle::IdleSpec,
+    port::PortSpec,
     ssh::{Collaborator, SshSpec},
     status::DevServerStatus,
     workload::{
@@ -40,7 +43,8 @@ use crate::{
     validation = Rule::new("!has(oldSelf.spec.owner) || (has(self.spec.owner) && self.spec.owner == oldSelf.spec.owner)").message("spec.owner cannot change; create a new DevServer for another owner").field_path(".spec.owner"),
     // Unless the old size was refused: a typing error must be correctable. The operator compares with the volume itself.
     validation = Rule::new("!has(self.spec.persistentHomeSize) || !has(oldSelf.spec.persistentHomeSize) || !isQuantity(self.spec.persistentHomeSize) || !isQuantity(oldSelf.spec.persistentHomeSize) || quantity(self.spec.persistentHomeSize).compareTo(quantity(oldSelf.spec.persistentHomeSize)) >= 0 || (has(oldSelf.status) && has(oldSelf.status.conditions) && oldSelf.status.conditions.exists(c, c.type == 'Valid' && c.status == 'False'))").message("spec.persistentHomeSize cannot shrink, because a file system with data on it cannot").field_path(".spec.persistentHomeSize"),
-    validation = Rule::new("!has(oldSelf.spec.storageClassName) || (has(self.spec.storageClassName) && self.spec.storageClassName == oldSelf.spec.storageClassName)").message("spec.storageClassName cannot change; a volume cannot move to another class").field_path(".spec.storageClassName")
+    validation = Rule::new("!has(oldSelf.spec.storageClassName) || (has(self.spec.storageClassName) && self.spec.storageClassName == oldSelf.spec.storageClassName)").message("spec.storageClassName cannot change; a volume cannot move to another class").field_path(".spec.storageClassName"),
+    validation = Rule::new("!has(self.spec.ports) || !has(self.spec.editor) || !self.spec.editor.enabled || !self.spec.ports.exists(p, p.port == 8080)").message("spec.ports: the editor listens at 8080; choose another port, such as 3000, or remove spec.editor").field_path(".spec.ports")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DevServerSpec {
@@ -61,6 +65,13 @@ pub struct DevServerSpec {
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-zA-Z0-9._:-]*[a-zA-Z0-9])?(/[a-z0-9]+((\\\\.|_|__|-+)[a-z0-9]+)*)*(:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$')").message("spec.image must be an image reference such as ubuntu:22.04 or registry.example.com/team/image:tag"))]
     pub image: Option<String>,
+
+    /// What the image calls its user with id 1000, such as `coder` in images made for code-server. The name is kept, and the home
+    /// volume is at `/home/<name>` and at `/workspace`. Absent: the flavor's for its own image, then `dev`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z][a-z0-9_-]*$') && !(self in ['root', 'sshd', 'nobody'])").message("spec.loginUser must be the name of the user with id 1000 that the image was made for: lower case letters, digits, '-' and '_', such as coder"))]
+    pub login_user: Option<String>,
 
     /// Stop the environment and keep its home.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -135,9 +146,34 @@ pub struct DevServerSpec {
     #[x_kube(validation = Rule::new("self.all(name, name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$'))").message("spec.imagePullSecrets must be names of Secrets in the namespace of the DevServer, such as registry-login"))]
     pub image_pull_secrets: Vec<String>,
 
+    /// VS Code in the browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub editor: Option<EditorSpec>,
+
+    /// Ports that people see in a browser, through the platform's console: each at a host of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(
+        validation = Rule::new("self.all(a, self.exists_one(b, b.port == a.port))").message("spec.ports must not have a port twice; write one entry for each port"),
+        validation = Rule::new("self.all(a, self.exists_one(b, b.name == a.name))").message("spec.ports must not have a name twice; give each port a name of its own")
+    )]
+    pub ports: Vec<PortSpec>,
+
+    /// A Docker daemon of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docker: Option<DockerSpec>,
+
+    /// Rights of its programs in the cluster. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kube_access: Option<KubeAccessSpec>,
+
     /// How long it lives and what happens to it at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<LifecycleSpec>,
+
+    /// What is done when nobody uses it, where that differs from the platform's policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<IdleSpec>,
 }
 
 /// How long an environment lives and what happens to it at the end.

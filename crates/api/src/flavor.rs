@@ -10,7 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{quantity, workload::VolumeSpec};
+use crate::{features::DockerMode, idle::IdlePolicySpec, quantity, workload::VolumeSpec};
 
 /// What an administrator offers.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -63,6 +63,11 @@ pub struct DevServerFlavorSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub default_image: Option<String>,
+    /// What `defaultImage` calls its user with id 1000, as `spec.loginUser` of a DevServer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z][a-z0-9_-]*$') && !(self in ['root', 'sshd', 'nobody'])").message("spec.loginUser must be the name of the user with id 1000 that the image was made for: lower case letters, digits, '-' and '_', such as coder"))]
+    pub login_user: Option<String>,
     /// Least requests it is shrunk to when idle. Absent: it is not shrunk.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantity::schema")]
@@ -78,6 +83,9 @@ pub struct DevServerFlavorSpec {
     /// How far the environment is kept from its node. Default `UserNamespace`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,
+    /// How a Docker daemon may run, where a DevServer asks for one. Default `Rootless`; the platform must allow it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docker: Option<DockerMode>,
     /// Priority class of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
@@ -100,6 +108,9 @@ pub struct DevServerFlavorSpec {
     /// What it costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// What is done with its environments when nobody uses them, where that differs from the platform's policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<IdlePolicySpec>,
 }
 
 /// How far an environment is kept from its node.

@@ -54,17 +54,19 @@ pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// and a pod is never restarted twice for one wish.
 pub const ANNOTATION_RESTART: &str = "devserver.io/restart-pod";
 
-/// On a DevServer: who set `spec.suspend`, when it was not its owner. The gateway wakes only what is marked so.
+/// On a DevServer: who or what set `spec.suspend`, see [`crate::suspension`]. The gateway wakes only what a policy stopped.
 pub const ANNOTATION_SUSPENDED_BY: &str = "devserver.io/suspended-by";
 /// Value of [`ANNOTATION_SUSPENDED_BY`]: a rule of the platform, such as the one for idle environments.
 pub const SUSPENDED_BY_POLICY: &str = "policy";
 
 /// Container that is the developer's machine.
 pub const CONTAINER: &str = "dev";
-/// Login user inside the environment, uid and gid [`LOGIN_ID`].
+/// Login user inside the environment, uid and gid [`LOGIN_ID`], unless its image was made for another one.
 pub const LOGIN_USER: &str = "dev";
 /// Uid and gid of the login user (document 002).
 pub const LOGIN_ID: i64 = 1000;
+/// Tells the agent and the startup script what the login user is called, when that is not [`LOGIN_USER`].
+pub const LOGIN_USER_VARIABLE: &str = "DEVSERVER_LOGIN_USER";
 /// Home directory of the login user; where the home claim is mounted.
 pub const HOME: &str = "/home/dev";
 /// Where the shared claim is mounted.
@@ -77,7 +79,27 @@ pub const SSH_PORT: i32 = 22;
 pub const SIDECAR_SSH_PORT: i32 = 2222;
 /// Container of sshd in mode `Sidecar`.
 pub const SIDECAR_CONTAINER: &str = "ssh";
-/// Volume that the sidecar and the container `dev` have in common (document 003).
+/// The home's other name, where sshd is in a sidecar (document 003) or the login user is not [`LOGIN_USER`].
 pub const WORKSPACE: &str = "/workspace";
 /// Port of the health endpoint in the container.
 pub const HEALTH_PORT: i32 = 9022;
+/// Where the editor's image is mounted.
+pub const EDITOR: &str = "/opt/devserver-editor";
+/// Port of the editor in the container `dev`.
+pub const EDITOR_PORT: i32 = 8080;
+/// Name of that port, which the Service and the NetworkPolicy go by.
+pub const EDITOR_PORT_NAME: &str = "http";
+/// Port of the sidecar's health endpoint: the containers of a pod share their ports.
+pub const SIDECAR_HEALTH_PORT: i32 = 9023;
+/// Ports of the platform's own programs, which are never shown in a browser.
+pub const RESERVED_PORTS: [i32; 4] = [SSH_PORT, SIDECAR_SSH_PORT, HEALTH_PORT, SIDECAR_HEALTH_PORT];
+/// Where the image with Docker's client is mounted.
+pub const DOCKER_CLIENT: &str = "/opt/devserver-docker";
+/// Container of the Docker daemon.
+pub const DOCKER_CONTAINER: &str = "docker";
+/// Folder of the Docker daemon's socket.
+pub const DOCKER_SOCKET_FOLDER: &str = "/run/devserver-docker";
+/// `DOCKER_HOST` of sessions and editor.
+pub const DOCKER_HOST: &str = "unix:///run/devserver-docker/docker.sock";
+/// Where the token of the environment's ServiceAccount is mounted; nothing but the agent reads it there.
+pub const KUBE_TOKEN: &str = "/var/run/secrets/devserver.io/kube";

@@ -59,6 +59,11 @@ impl ServerName {
         format!("home-{}-0", self.0)
     }
 
+    /// Claim of the Docker daemon's volume.
+    pub fn docker_claim(&self) -> String {
+        format!("docker-{}-0", self.0)
+    }
+
     /// ServiceAccount; prefixed so that a DevServer called `default` does not meet the namespace's own.
     pub fn service_account(&self) -> String {
         format!("devserver-{}", self.0)
@@ -96,6 +101,11 @@ impl ServerName {
 
     /// PodDisruptionBudget of the pod.
     pub fn disruption_budget(&self) -> String {
+        format!("devserver-{}", self.0)
+    }
+
+    /// RoleBinding of the environment's ServiceAccount.
+    pub fn role_binding(&self) -> String {
         format!("devserver-{}", self.0)
     }
 }
@@ -144,6 +154,19 @@ pub fn is_label_value(word: &str) -> bool {
         && word
             .chars()
             .all(|c| edge(c) || matches!(c, '-' | '_' | '.'))
+}
+
+/// Whether the word may be what an environment's login user is called: a POSIX user name that nobody but people have.
+pub fn is_login_user(word: &str) -> bool {
+    let first = |c: char| c.is_ascii_lowercase();
+    let inner = |c: char| first(c) || c.is_ascii_digit() || matches!(c, '-' | '_');
+    let of_system = matches!(word, "root" | "sshd" | "nobody");
+    word.len() <= 32 && word.starts_with(first) && word.chars().all(inner) && !of_system
+}
+
+/// Home of a login user of that name.
+pub fn login_home(user: &str) -> String {
+    format!("/home/{user}")
 }
 
 /// Whether the word may be the key of a label: a name, and a DNS subdomain and `/` before it if wanted.

@@ -78,8 +78,8 @@ pub struct Collaborator {
         regex(pattern = r"^[A-Za-z0-9][-A-Za-z0-9._@]*$")
     )]
     pub user: String,
-    /// Public keys by which they may enter this environment, one line each. Absent: those of their DevServerUser and of the
-    /// environments in their own namespace are asked for at the gateway, and sshd needs one in `spec.ssh`.
+    /// Public keys by which they may enter this environment, one line each. Absent: those of their DevServerUser, wherever
+    /// this environment is; at the gateway those of the environments in their own namespace count, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     // Shorter than elsewhere: the cost of the rule is bounded over all keys of all collaborators.
     #[schemars(length(max = 4), inner(length(min = 1, max = 2048)))]

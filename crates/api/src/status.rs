@@ -5,6 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{advice::Advice, features::EditorStatus, idle::IdleStatus};
+
 /// What the operator saw.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -18,7 +20,7 @@ pub struct DevServerStatus {
     /// `metadata.generation` this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Valid`, `RestartPending`, `Expiring`.
+    /// `Ready`, `Valid`, `RestartPending`, `Expiring`, `Idle`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     // Bounded, so that the rule about shrinking homes that reads it has a bounded cost.
     #[schemars(length(max = 16))]
@@ -36,6 +38,16 @@ pub struct DevServerStatus {
     /// How to reach it and how to know it is the right one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssh: Option<SshStatus>,
+    /// The editor, while the environment runs with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub editor: Option<EditorStatus>,
+    /// How idle it is and what is done about it, where the platform has a policy for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<IdleStatus>,
+    /// What its owner should know: memory that ran out, volumes that fill, work that is nowhere else. The most urgent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub advice: Vec<Advice>,
 }
 
 /// How to reach an environment by ssh.

@@ -36,7 +36,8 @@ pub struct DevServerUserSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub username: String,
-    /// Public keys of the user, one line each: with them the gateway knows the user, whatever environments there are.
+    /// Public keys of the user, one line each: with them the gateway knows the user, and every
+    /// environment lets them in that they own or that names them as a collaborator without keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 8192)))]
     #[x_kube(

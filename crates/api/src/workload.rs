@@ -21,7 +21,7 @@ pub struct VolumeSpec {
     #[schemars(length(min = 1, max = 255))]
     #[x_kube(
         validation = Rule::new("self.matches('^(/[A-Za-z0-9._@+=~-]+)+$') && !self.matches('/[.][.]?(/|$)')").message("mountPath must be an absolute path of letters, digits and ._@+=~-, without '..', '.', '//' or '/' at the end, such as /data"),
-        validation = Rule::new("!self.matches('^/(proc|sys|dev|etc|bin|sbin|usr|lib|lib32|lib64|libexec|libx32|run|boot|var/run|opt/devserver)(/|$)') && !(self in ['/var', '/opt', '/home', '/home/dev'])").message("mountPath cannot hide or lie in what belongs to the system, such as /etc, /usr, /opt/devserver or the home; choose another one, such as /data")
+        validation = Rule::new("!self.matches('^/(proc|sys|dev|etc|bin|sbin|usr|lib|lib32|lib64|libexec|libx32|run|boot|var/run|opt/devserver|opt/devserver-editor|opt/devserver-docker)(/|$)') && !(self in ['/var', '/opt', '/home', '/home/dev'])").message("mountPath cannot hide or lie in what belongs to the system, such as /etc, /usr, /opt/devserver or the home; choose another one, such as /data")
     )]
     pub mount_path: String,
     /// Mount it read-only, as one does with datasets that are mapped into memory.

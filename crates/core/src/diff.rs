@@ -17,12 +17,14 @@ pub fn is_applied(desired: &Value, seen: &Value) -> bool {
     covers(desired, seen, false) && nothing_was_added(desired, seen)
 }
 
-/// Of a NetworkPolicy every line opens something: one that somebody added is a difference, too.
+/// Of a NetworkPolicy and of a RoleBinding every line opens something: one that somebody added is a difference, too.
 fn nothing_was_added(desired: &Value, seen: &Value) -> bool {
-    let is_policy = desired
-        .get("kind")
-        .is_some_and(|kind| kind == "NetworkPolicy");
-    !is_policy || desired.get("spec") == seen.get("spec")
+    let opens = match desired.get("kind").and_then(Value::as_str) {
+        Some("NetworkPolicy") => "spec",
+        Some("RoleBinding") => "subjects",
+        _ => return true,
+    };
+    desired.get(opens) == seen.get(opens)
 }
 
 fn covers(desired: &Value, seen: &Value, quantities: bool) -> bool {

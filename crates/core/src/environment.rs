@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use devserver_api::{
-    Expose, PasswordHash, RestartPolicy, SshMode, VolumeRetention, WhenUnsatisfiable, cidr::Cidr,
-    names::ServerName, ssh_key::PublicKey,
+    Expose, PasswordHash, RestartPolicy, SshMode, VolumeRetention, WhenUnsatisfiable,
+    cidr::Cidr,
+    group,
+    names::{self, ServerName},
+    ssh_key::PublicKey,
 };
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Toleration, apimachinery::pkg::api::resource::Quantity};
@@ -32,11 +35,13 @@ pub struct Environment {
     pub placement: Placement,
     /// Image of the container `dev`.
     pub image: String,
+    /// Who people are inside.
+    pub login: Login,
     /// Stopped on request.
     pub suspend: bool,
     /// Who may log in, how, and what greets them.
     pub ssh: Ssh,
-    /// Volume at `/home/dev`.
+    /// Volume at the login user's home.
     pub home: Home,
     /// Claim at `/shared`.
     pub shared_claim: Option<String>,
@@ -62,6 +67,10 @@ pub struct Environment {
     pub expires_at: Option<Timestamp>,
     /// How long before the end its users are warned, longest first, in seconds.
     pub warnings: Vec<u64>,
+    /// What it offers beside shells.
+    pub features: Features,
+    /// Digest of the token that its agent is asked with for a report of use; `None`: the agent collects nothing.
+    pub activity: Option<String>,
     /// Where the tools come from.
     pub tools: Tools,
     /// `imagePullPolicy` of `image`; absent: Kubernetes decides.
@@ -74,6 +83,32 @@ pub struct Environment {
     pub termination_grace_period_seconds: i64,
     /// Whether a change restarts by itself.
     pub restart_policy: RestartPolicy,
+}
+
+/// Who people are inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Checked name.
+    pub user: String,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        let user = group::LOGIN_USER.to_owned();
+        Self { user }
+    }
+}
+
+impl Login {
+    /// Where the home volume is.
+    pub fn home(&self) -> String {
+        names::login_home(&self.user)
+    }
+
+    /// Whether the image was made for somebody else than ours.
+    pub fn is_of_image(&self) -> bool {
+        self.user != group::LOGIN_USER
+    }
 }
 
 /// The flavor an environment is of.
@@ -214,6 +249,8 @@ pub struct Ssh {
     pub keys: Vec<PublicKey>,
     /// Those of them that only `authorizedKeysFrom` names.
     pub referenced_keys: Vec<PublicKey>,
+    /// Authorities of the gateway, whose certificates for this environment log in; none without direct mode.
+    pub gateway_authorities: Vec<PublicKey>,
     /// Where sshd runs.
     pub mode: SshMode,
     /// Login by password; `None`: there is none.
@@ -235,7 +272,7 @@ pub enum Password {
     Hash(PasswordHash),
 }
 
-/// The volume at `/home/dev`.
+/// The volume at the login user's home.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Home {
     /// Size it should have.
@@ -248,6 +285,52 @@ pub struct Home {
     pub storage_class: Option<String>,
     /// What happens to it at the end.
     pub retention: VolumeRetention,
+}
+
+/// What an environment offers beside shells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Features {
+    /// VS Code in the browser.
+    pub editor: Option<Editor>,
+    /// Ports that the console shows.
+    pub ports: Vec<u16>,
+    /// Docker daemon.
+    pub docker: Option<Docker>,
+    /// Rights in the cluster.
+    pub kube_access: Option<KubeAccess>,
+}
+
+/// VS Code in the browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Editor {
+    /// Image, which gets into the pod as the tools do.
+    pub image: String,
+    /// Where extensions come from, as JSON; `None`: the editor's own choice.
+    pub extensions_gallery: Option<String>,
+}
+
+/// A Docker daemon.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Docker {
+    /// Image with daemon and client.
+    pub image: String,
+    /// As root of the node.
+    pub privileged: bool,
+    /// Profile of its nodes that takes system calls from a daemon without rights; `None`: it may make all.
+    pub seccomp_profile: Option<String>,
+    /// Size of its volume.
+    pub size: Quantity,
+    /// StorageClass of its volume; absent: the cluster's default.
+    pub storage_class: Option<String>,
+}
+
+/// Rights in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubeAccess {
+    /// ClusterRole that is bound in the namespace.
+    pub role: String,
+    /// Addresses of the API server that would be blocked otherwise.
+    pub api_servers: Vec<Cidr>,
 }
 
 /// Where the tools come from.

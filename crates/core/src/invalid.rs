@@ -8,12 +8,16 @@ mod access;
 
 pub use access::InvalidAccess;
 
+mod features;
+mod idle;
 mod network;
 mod placement;
 mod resources;
 mod team;
 mod volumes;
 
+pub use features::FeatureError;
+pub use idle::IdleError;
 pub use network::NetworkError;
 pub use placement::PlacementError;
 pub use resources::ResourcesError;
@@ -74,6 +78,16 @@ pub enum Invalid {
         /// A sentence that lists what is allowed, with the remedy.
         allowed: String,
     },
+    /// The login user could not be one.
+    #[error(
+        "{field} {name:?} cannot be a login user; name the user with id 1000 that the image was made for, such as coder, or remove the field"
+    )]
+    LoginUser {
+        /// `spec.loginUser`, or that of the flavor.
+        field: &'static str,
+        /// The word.
+        name: String,
+    },
     /// The home size is not a size.
     #[error("spec.persistentHomeSize {0}")]
     HomeSize(#[source] QuantityError),
@@ -117,6 +131,12 @@ pub enum Invalid {
     /// It cannot run where or as it is asked to.
     #[error(transparent)]
     Placement(#[from] PlacementError),
+    /// Editor, Docker or rights in the cluster cannot be had.
+    #[error(transparent)]
+    Feature(#[from] FeatureError),
+    /// What it says about its idleness goes beyond what it may.
+    #[error(transparent)]
+    Idle(#[from] IdleError),
     /// The storage class is not a name.
     #[error("spec.storageClassName must be the name of a StorageClass")]
     StorageClassName,
@@ -145,9 +165,22 @@ impl Invalid {
             )
                 | Self::Placement(PlacementError::HomeInAnotherZone { .. })
                 // A flavor that shrinks makes room, too; the usual ways are told by a watch.
-                | Self::Team(TeamError::QuotaExceeded { .. })
+                | Self::Team(
+                    TeamError::QuotaExceeded { .. }
+                        | TeamError::BudgetSpent { .. }
+                        | TeamError::BudgetUnknown { .. }
+                )
         )
     }
+
+    /// Whether rights that were given before are to be taken, though all else stays as it is.
+    pub fn revokes(&self) -> bool {
+        matches!(
+            self,
+            Self::Feature(FeatureError::KubeAccessNotAllowed { .. })
+        )
+    }
+
     /// CamelCase word for the condition and for metrics.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -159,6 +192,7 @@ impl Invalid {
             Self::NoDefaultFlavor { .. } => "NoDefaultFlavor",
             Self::Image { .. } => "InvalidImage",
             Self::ImageNotAllowed { .. } => "ImageNotAllowed",
+            Self::LoginUser { .. } => "InvalidLoginUser",
             Self::HomeSize(_) => "InvalidHomeSize",
             Self::HomeTooLarge { .. } => "HomeTooLarge",
             Self::HomeShrinks { .. } => "HomeShrinks",
@@ -167,6 +201,8 @@ impl Invalid {
             Self::Resources(error) => error.reason(),
             Self::Network(error) => error.reason(),
             Self::Placement(error) => error.reason(),
+            Self::Feature(error) => error.reason(),
+            Self::Idle(_) => "InvalidIdle",
             Self::StorageClassName => "InvalidStorageClass",
             Self::TimeToLive(_) | Self::TimeToLiveTooLong { .. } => "InvalidTimeToLive",
         }

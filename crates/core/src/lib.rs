@@ -7,19 +7,28 @@
 //!                   └─► Invalid (field, reason, remedy)              created, now ─► due ────► when to act
 //! ```
 
+pub mod activity;
+pub mod budget;
 pub mod desired;
 pub mod diff;
 pub mod due;
 pub mod environment;
+pub mod event;
 pub mod flavor;
+pub mod idle;
+mod instant;
 pub mod invalid;
+pub mod message;
 pub mod object;
 pub mod observed;
 pub mod platform;
 pub mod references;
 pub mod resolve;
+pub mod shares;
+pub mod sight;
 pub mod status;
 pub mod team;
+pub mod trash;
 pub mod user;
 
 pub use desired::desired;

@@ -5,6 +5,7 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
+    rbac::v1::RoleBinding,
 };
 use kube::core::ObjectMeta;
 use serde_json::Value;
@@ -26,6 +27,10 @@ pub enum Object {
     NetworkPolicy(Box<NetworkPolicy>),
     /// What a drain has to wait for.
     PodDisruptionBudget(Box<PodDisruptionBudget>),
+    /// Rights of the environment's ServiceAccount.
+    RoleBinding(Box<RoleBinding>),
+    /// Volume of the Docker daemon. Ours, but never ours to delete: garbage collection does.
+    DockerClaim(Box<PersistentVolumeClaim>),
     /// The size of a home that grows. Never created here, and never ours to delete.
     HomeClaim(Box<PersistentVolumeClaim>),
 }
@@ -41,12 +46,13 @@ pub enum Kind {
     StatefulSet,
     NetworkPolicy,
     PodDisruptionBudget,
+    RoleBinding,
     PersistentVolumeClaim,
 }
 
 impl Kind {
     /// Kinds the operator owns and keeps as they should be.
-    pub const OWNED: [Self; 7] = [
+    pub const OWNED: [Self; 8] = [
         Self::ServiceAccount,
         Self::Secret,
         Self::ConfigMap,
@@ -54,6 +60,7 @@ impl Kind {
         Self::StatefulSet,
         Self::NetworkPolicy,
         Self::PodDisruptionBudget,
+        Self::RoleBinding,
     ];
 
     /// The word in `kind`.
@@ -66,6 +73,7 @@ impl Kind {
             Self::StatefulSet => "StatefulSet",
             Self::NetworkPolicy => "NetworkPolicy",
             Self::PodDisruptionBudget => "PodDisruptionBudget",
+            Self::RoleBinding => "RoleBinding",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
         }
     }
@@ -81,6 +89,7 @@ impl Kind {
             Self::StatefulSet => ("apps", "statefulsets"),
             Self::NetworkPolicy => ("networking.k8s.io", "networkpolicies"),
             Self::PodDisruptionBudget => ("policy", "poddisruptionbudgets"),
+            Self::RoleBinding => ("rbac.authorization.k8s.io", "rolebindings"),
         }
     }
 }
@@ -96,7 +105,8 @@ impl Object {
             Self::StatefulSet(_) => Kind::StatefulSet,
             Self::NetworkPolicy(_) => Kind::NetworkPolicy,
             Self::PodDisruptionBudget(_) => Kind::PodDisruptionBudget,
-            Self::HomeClaim(_) => Kind::PersistentVolumeClaim,
+            Self::RoleBinding(_) => Kind::RoleBinding,
+            Self::HomeClaim(_) | Self::DockerClaim(_) => Kind::PersistentVolumeClaim,
         }
     }
 
@@ -115,7 +125,8 @@ impl Object {
             Self::StatefulSet(o) => &o.metadata,
             Self::NetworkPolicy(o) => &o.metadata,
             Self::PodDisruptionBudget(o) => &o.metadata,
-            Self::HomeClaim(o) => &o.metadata,
+            Self::RoleBinding(o) => &o.metadata,
+            Self::HomeClaim(o) | Self::DockerClaim(o) => &o.metadata,
         }
     }
 
@@ -129,8 +140,14 @@ impl Object {
             Self::StatefulSet(o) => &mut o.metadata,
             Self::NetworkPolicy(o) => &mut o.metadata,
             Self::PodDisruptionBudget(o) => &mut o.metadata,
-            Self::HomeClaim(o) => &mut o.metadata,
+            Self::RoleBinding(o) => &mut o.metadata,
+            Self::HomeClaim(o) | Self::DockerClaim(o) => &mut o.metadata,
         }
+    }
+
+    /// Whether it must belong to the DevServer to be written. A home outlives its DevServer and belongs to nobody.
+    pub fn is_owned(&self) -> bool {
+        !matches!(self, Self::HomeClaim(_))
     }
 
     /// The JSON that is sent, with `apiVersion` and `kind`.
@@ -143,7 +160,8 @@ impl Object {
             Self::StatefulSet(o) => serde_json::to_value(o),
             Self::NetworkPolicy(o) => serde_json::to_value(o),
             Self::PodDisruptionBudget(o) => serde_json::to_value(o),
-            Self::HomeClaim(o) => serde_json::to_value(o),
+            Self::RoleBinding(o) => serde_json::to_value(o),
+            Self::HomeClaim(o) | Self::DockerClaim(o) => serde_json::to_value(o),
         };
         // Maps with string keys and finite numbers only: this cannot fail.
         value.unwrap_or(Value::Null)

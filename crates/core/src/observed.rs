@@ -1,6 +1,6 @@
 //! What was seen, reduced to what is used.
 
-use devserver_api::GatewayStatus;
+use devserver_api::{Advice, GatewayStatus, IdleStatus};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{Pod, Service},
@@ -31,6 +31,10 @@ pub struct Observed {
     pub gateway: Option<GatewayStatus>,
     /// Its time is over; why it is still there.
     pub hold: Option<Hold>,
+    /// How idle it is, as far as it was looked at, and what of the policy has come.
+    pub idle: Option<IdleStatus>,
+    /// What its owner should know.
+    pub advice: Vec<Advice>,
 }
 
 /// A claim without a volume.

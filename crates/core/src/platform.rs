@@ -1,20 +1,32 @@
 //! The operator's configuration, parsed and defaulted. A mistake in it stops the operator at start.
 
+mod features;
+mod idle;
 mod lifetime;
+mod mail;
 mod network;
+mod notifications;
 mod packages;
 mod placement;
+mod trash;
+mod usage;
 mod users;
 
 use std::collections::BTreeMap;
 
-use devserver_api::{Expose, TopologySpreadSpec, image, quantity};
+use devserver_api::{Expose, TopologySpreadSpec, duration, image, quantity};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::{Deserialize, Serialize};
 
-use crate::resolve::check_entry;
+use crate::{activity, resolve::check_entry};
 
+pub use features::{DockerSettings, EditorSettings, KubeAccessSettings};
+pub use idle::{IdleSettings, TeamIdleSettings};
+pub use mail::{MailEncryption, MailSettings};
 pub use network::NetworkPolicySettings;
+pub use notifications::{NotificationSettings, WebhookForm, WebhookSettings};
+pub use trash::TrashSettings;
+pub use usage::{BudgetSettings, PriceSettings, UsageSettings, WeeklyReportSettings};
 
 /// What an administrator sets for all environments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,6 +92,25 @@ pub struct Platform {
     pub teams: BTreeMap<String, TeamSettings>,
     /// Index that pip installs from. Absent: pip's own.
     pub pip_index_url: Option<String>,
+    /// VS Code in the browser.
+    pub editor: EditorSettings,
+    /// Docker daemons.
+    pub docker: DockerSettings,
+    /// Rights of environments in the cluster.
+    pub kube_access: KubeAccessSettings,
+    /// What counts as use of an environment. Absent: agents collect nothing, and nobody asks them.
+    pub activity: Option<activity::Policy>,
+    /// Key of the tokens that agents are asked with. Not part of the file: the operator reads it from a mounted Secret.
+    #[serde(skip)]
+    pub activity_key: Option<activity::Key>,
+    /// What is done to environments that nobody uses. Absent: nothing.
+    pub idle: Option<IdleSettings>,
+    /// How owners are told of it.
+    pub notifications: NotificationSettings,
+    /// The ledger of usage and money. Absent: nothing is counted.
+    pub usage: Option<UsageSettings>,
+    /// What becomes of homes that outlive their DevServers. Absent: they stay as they are.
+    pub trash: Option<TrashSettings>,
 }
 
 /// Where people find the gateway from outside.
@@ -90,6 +121,10 @@ pub struct GatewayAddress {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// Whether environments let the gateway in by its own certificates (direct mode: `ssh <user>+<server>@<host>`). Whoever has
+    /// the gateway then has them, so it is off by default, whatever the gateway says of itself.
+    #[serde(default)]
+    pub direct: bool,
 }
 
 /// What one team may have over all namespaces.
@@ -98,6 +133,12 @@ pub struct GatewayAddress {
 pub struct TeamSettings {
     /// Sum of the requests of the team's environments that are not suspended: `cpu`, `memory`, `nvidia.com/gpu`; `devservers` counts them.
     pub quota: BTreeMap<String, Quantity>,
+    /// What is done with its environments when nobody uses them, where that differs from the platform's policy.
+    pub idle: Option<TeamIdleSettings>,
+    /// What it may spend in a month. Absent: no bound.
+    pub budget: Option<BudgetSettings>,
+    /// User names of those who may see what all of it uses and costs.
+    pub leads: Vec<String>,
 }
 
 /// How nodes of a team and a project are sought (decision C-AFF).
@@ -166,6 +207,15 @@ impl Default for Platform {
             allowed_roles: Vec::new(),
             teams: BTreeMap::new(),
             pip_index_url: None,
+            editor: EditorSettings::default(),
+            docker: DockerSettings::default(),
+            kube_access: KubeAccessSettings::default(),
+            activity: None,
+            activity_key: None,
+            idle: None,
+            notifications: NotificationSettings::default(),
+            usage: None,
+            trash: None,
         }
     }
 }
@@ -186,6 +236,16 @@ pub enum PlatformError {
     },
 }
 
+fn bad(field: &'static str, why: impl Into<String>) -> PlatformError {
+    let why = why.into();
+    PlatformError::Value { field, why }
+}
+
+/// Seconds of a duration in Go syntax that is longer than none.
+fn positive(field: &'static str, text: &str) -> Result<u64, PlatformError> {
+    duration::parse_positive(text).map_err(|error| bad(field, format!("{text:?} {error}")))
+}
+
 impl Platform {
     /// Reads and checks a configuration file. An empty text is the default configuration.
     pub fn parse(text: &str) -> Result<Self, PlatformError> {
@@ -199,8 +259,10 @@ impl Platform {
     }
 
     fn check(&self) -> Result<(), PlatformError> {
-        let bad = |field, why: String| PlatformError::Value { field, why };
         image::check(&self.default_image).map_err(|e| bad("defaultImage", e.to_string()))?;
+        if let Some(Err(error)) = self.activity.as_ref().map(activity::Policy::check) {
+            return Err(bad("activity", error.to_string()));
+        }
         image::check(&self.tools_image).map_err(|e| bad("toolsImage", e.to_string()))?;
         for (field, size) in [
             ("defaultHomeSize", &self.default_home_size),
@@ -215,20 +277,17 @@ impl Platform {
         ) {
             return Err(bad(
                 "imagePullPolicy",
-                "must be Always, IfNotPresent or Never".to_owned(),
+                "must be Always, IfNotPresent or Never",
             ));
         }
         if !(1..=3600).contains(&self.termination_grace_period_seconds) {
             return Err(bad(
                 "terminationGracePeriodSeconds",
-                "must be between 1 and 3600".to_owned(),
+                "must be between 1 and 3600",
             ));
         }
         if !(10..=86_400).contains(&self.start_deadline_seconds) {
-            return Err(bad(
-                "startDeadlineSeconds",
-                "must be between 10 and 86400".to_owned(),
-            ));
+            return Err(bad("startDeadlineSeconds", "must be between 10 and 86400"));
         }
         for entry in self.allowed_images.iter().flatten() {
             let why = "must be registries or folders of one, such as docker.io/library";
@@ -237,15 +296,32 @@ impl Platform {
         if self.concurrency == 0 {
             return Err(bad(
                 "concurrency",
-                "must be at least 1; 0 would mean without bound".to_owned(),
+                "must be at least 1; 0 would mean without bound",
             ));
         }
+        features::check(self)?;
+        idle::check(self)?;
         lifetime::check(self)?;
         network::check(self)?;
+        notifications::check(self)?;
         packages::check(self)?;
         placement::check(self)?;
+        trash::check(self)?;
+        usage::check(self)?;
         users::check(self)?;
         Ok(())
+    }
+
+    /// With the key of agents, which is no part of the file. Who is to stop what nobody uses must be able to ask who uses it.
+    pub fn with_activity_key(self, key: Option<activity::Key>) -> Result<Self, PlatformError> {
+        if self.idle.is_some() && key.is_none() {
+            let why = "needs the key that agents know the operator by: --activity-key-file, or operator.activityKeySecret of the chart";
+            return Err(bad("idle", why));
+        }
+        Ok(Self {
+            activity_key: key,
+            ..self
+        })
     }
 
     /// Home size when none is asked for.
@@ -261,6 +337,18 @@ mod tests {
     #[test]
     fn an_empty_configuration_is_the_default_and_the_default_is_valid() {
         assert_eq!(Platform::parse("").unwrap(), Platform::default());
+    }
+
+    #[test]
+    fn nobody_is_to_be_stopped_by_an_operator_that_cannot_ask_agents() {
+        let idle = "{activity: {}, idle: {stages: {alert: 30m}}}";
+        let without = Platform::parse(idle).unwrap().with_activity_key(None);
+        let error = without.unwrap_err().to_string();
+        assert!(error.contains("activityKeySecret"), "{error}");
+        let key = || activity::Key::new(&[7; 48]).ok();
+        let with = Platform::parse(idle).unwrap().with_activity_key(key());
+        assert_eq!(with.unwrap().activity_key, key());
+        assert!(Platform::default().with_activity_key(None).is_ok());
     }
 
     #[test]

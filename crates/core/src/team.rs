@@ -10,11 +10,78 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::environment::Resources;
 
-/// Amounts by resource: `cpu`, `memory`, `nvidia.com/gpu`, [`DEVSERVERS`].
+/// Amounts by resource: `cpu`, `memory`, `nvidia.com/gpu`, [`STORAGE`], [`CLAIMS`], [`DEVSERVERS`].
 pub type Amounts = BTreeMap<String, Quantity>;
 
 /// The resource that counts environments.
 pub const DEVSERVERS: &str = "devservers";
+/// The resource that counts their volumes, as a ResourceQuota calls it.
+pub const CLAIMS: &str = "persistentvolumeclaims";
+/// The resource that adds up the sizes of their volumes, as a ResourceQuota calls it.
+pub const STORAGE: &str = "requests.storage";
+
+/// What an environment asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asks {
+    /// While it runs.
+    pod: Amounts,
+    /// Its volumes, which it has as long as it is there.
+    volumes: Volumes,
+}
+
+/// Sizes of the volumes of an environment: those that are there, or that are to be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Volumes {
+    /// Its home.
+    pub home: Option<Quantity>,
+    /// Its Docker daemon's.
+    pub docker: Option<Quantity>,
+}
+
+impl Volumes {
+    /// What they take of a quota.
+    pub fn amounts(&self) -> Amounts {
+        let mut sum = Amounts::new();
+        for size in self.home.iter().chain(&self.docker) {
+            let one = Quantity("1".to_owned());
+            let claim = [(CLAIMS, one), (STORAGE, size.clone())];
+            add(&mut sum, &claim.map(|(r, q)| (r.to_owned(), q)).into());
+        }
+        sum
+    }
+}
+
+impl Asks {
+    /// Of an environment with those containers and volumes.
+    pub fn new(containers: &[Resources], volumes: Volumes) -> Self {
+        let pod = of_pod(containers);
+        Self { pod, volumes }
+    }
+
+    /// All of it.
+    pub fn all(&self) -> Amounts {
+        together(&self.pod, &self.volumes.amounts())
+    }
+
+    /// Whether the volumes it asks for are there.
+    pub fn has_its_volumes(&self, kept: &Volumes) -> bool {
+        let has =
+            |wanted: &Option<Quantity>, kept: &Option<Quantity>| wanted.is_none() || kept.is_some();
+        has(&self.volumes.home, &kept.home) && has(&self.volumes.docker, &kept.docker)
+    }
+
+    /// What would come to the volumes that are there when it is started.
+    pub fn beside(&self, kept: &Volumes) -> Amounts {
+        let missing = |wanted: &Option<Quantity>, kept: &Option<Quantity>| {
+            wanted.clone().filter(|_| kept.is_none())
+        };
+        let new = Volumes {
+            home: missing(&self.volumes.home, &kept.home),
+            docker: missing(&self.volumes.docker, &kept.docker),
+        };
+        together(&self.pod, &new.amounts())
+    }
+}
 
 /// An environment of a team, as its quota sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,10 +90,10 @@ pub struct Member {
     pub uid: String,
     /// Since when it waits.
     pub created: Option<Timestamp>,
-    /// What it asks for.
-    pub asks: Amounts,
-    /// What it has got, when it was started.
-    pub holds: Option<Amounts>,
+    /// What it has: its volumes, and what it was started with.
+    pub holds: Amounts,
+    /// What it waits for besides; `None`: it was started, or is not to be.
+    pub waits_for: Option<Amounts>,
 }
 
 /// The team it counts for: the one asked for, or the first of its user.
@@ -43,28 +110,39 @@ pub fn is_member(spec: &DevServerSpec, user: Option<&DevServerUser>) -> bool {
     }
 }
 
-/// What an environment with those resources takes of a quota. A limit without a request counts as a request, as in Kubernetes.
-pub fn amounts(resources: &Resources) -> Amounts {
-    let mut amounts = resources.limits.clone();
-    amounts.extend(resources.requests.clone());
-    amounts.insert(DEVSERVERS.to_owned(), Quantity("1".to_owned()));
-    amounts
+/// What a pod with those containers takes of a quota. A limit without a request counts as a request, as in Kubernetes.
+pub fn of_pod(containers: &[Resources]) -> Amounts {
+    let mut sum = Amounts::from([(DEVSERVERS.to_owned(), Quantity("1".to_owned()))]);
+    for container in containers {
+        let mut amounts = container.limits.clone();
+        amounts.extend(container.requests.clone());
+        add(&mut sum, &amounts);
+    }
+    sum
+}
+
+/// The sum of both.
+pub fn together(a: &Amounts, b: &Amounts) -> Amounts {
+    let mut sum = a.clone();
+    add(&mut sum, b);
+    sum
 }
 
 /// What is not to be had for `me`: what the others hold, and what those will take that wait longer and fit.
 pub fn in_use(me: &Member, others: &[Member], quota: &Amounts) -> Amounts {
     let mut sum = Amounts::new();
-    for holds in others.iter().filter_map(|other| other.holds.as_ref()) {
-        add(&mut sum, holds);
+    for other in others {
+        add(&mut sum, &other.holds);
     }
-    let mut earlier: Vec<&Member> = others
+    let mut earlier: Vec<(&Member, &Amounts)> = others
         .iter()
-        .filter(|other| other.holds.is_none() && rank(other) < rank(me))
+        .filter(|other| rank(other) < rank(me))
+        .filter_map(|other| Some((other, other.waits_for.as_ref()?)))
         .collect();
-    earlier.sort_by(|a, b| rank(a).cmp(&rank(b)));
-    for other in earlier {
-        if excess(&sum, &other.asks, &Amounts::new(), quota).is_none() {
-            add(&mut sum, &other.asks);
+    earlier.sort_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)));
+    for (_, wanted) in earlier {
+        if excess(&sum, wanted, &Amounts::new(), quota).is_none() {
+            add(&mut sum, wanted);
         }
     }
     sum
@@ -122,8 +200,8 @@ mod tests {
         Member {
             uid: uid.to_owned(),
             created: Timestamp::from_second(created).ok(),
-            asks: amounts(cpu),
-            holds: runs.then(|| amounts(cpu)),
+            holds: if runs { amounts(cpu) } else { Amounts::new() },
+            waits_for: (!runs).then(|| amounts(cpu)),
         }
     }
 
@@ -132,9 +210,13 @@ mod tests {
     }
 
     fn may_start(me: &Member, all: &[Member], quota: &Amounts) -> bool {
+        let asks = me.waits_for.as_ref().unwrap_or(&me.holds);
+        may_have(me, asks, all, quota)
+    }
+
+    fn may_have(me: &Member, asks: &Amounts, all: &[Member], quota: &Amounts) -> bool {
         let others: Vec<Member> = all.iter().filter(|m| m.uid != me.uid).cloned().collect();
-        let held = me.holds.clone().unwrap_or_default();
-        excess(&in_use(me, &others, quota), &me.asks, &held, quota).is_none()
+        excess(&in_use(me, &others, quota), asks, &me.holds, quota).is_none()
     }
 
     #[test]
@@ -164,12 +246,9 @@ mod tests {
 
     #[test]
     fn what_runs_may_not_grow_beyond_the_quota() {
-        let mut grows = member("a", 1, "2", true);
-        grows.asks = amounts("8");
-        let others = [member("b", 2, "2", true)];
-        let all = [grows.clone(), others[0].clone()];
-        assert!(!may_start(&grows, &all, &quota("4")));
-        assert!(may_start(&grows, &all, &quota("10")));
+        let all = [member("a", 1, "2", true), member("b", 2, "2", true)];
+        assert!(!may_have(&all[0], &amounts("8"), &all, &quota("4")));
+        assert!(may_have(&all[0], &amounts("8"), &all, &quota("10")));
     }
 
     #[test]
@@ -182,11 +261,45 @@ mod tests {
             ]
             .into(),
         };
-        let amounts = super::amounts(&resources);
-        assert_eq!(amounts.get("cpu").map(|q| q.0.as_str()), Some("1"));
-        assert_eq!(
-            amounts.get("nvidia.com/gpu").map(|q| q.0.as_str()),
-            Some("2")
-        );
+        let amounts = of_pod(&[resources.clone(), resources]);
+        assert_eq!(said(&amounts, "cpu"), "2");
+        assert_eq!(said(&amounts, "nvidia.com/gpu"), "4");
+        assert_eq!(said(&amounts, DEVSERVERS), "1");
+    }
+
+    fn said<'a>(amounts: &'a Amounts, resource: &str) -> &'a str {
+        amounts.get(resource).map_or("", |q| q.0.as_str())
+    }
+
+    #[test]
+    fn volumes_count_once_whether_they_are_there_or_are_to_be() {
+        let volume = |size: &str| Some(Quantity(size.to_owned()));
+        let wanted = Volumes {
+            home: volume("10Gi"),
+            docker: volume("20Gi"),
+        };
+        let asks = Asks::new(&[], wanted);
+        let all = asks.all();
+        assert_eq!((said(&all, STORAGE), said(&all, CLAIMS)), ("30Gi", "2"));
+        let kept = Volumes {
+            home: volume("10Gi"),
+            docker: None,
+        };
+        let more = asks.beside(&kept);
+        assert_eq!((said(&more, STORAGE), said(&more, CLAIMS)), ("20Gi", "1"));
+        assert_eq!(said(&together(&more, &kept.amounts()), STORAGE), "30Gi");
+    }
+
+    #[test]
+    fn what_is_stopped_keeps_its_volumes_and_nobody_waits_for_it() {
+        let storage = |size: &str| Amounts::from([(STORAGE.to_owned(), Quantity(size.to_owned()))]);
+        let mut stopped = member("old", 1, "2", false);
+        (stopped.holds, stopped.waits_for) = (storage("20Gi"), None);
+        let quota = together(&quota("2"), &storage("30Gi"));
+        let mut new = member("new", 2, "2", false);
+        new.waits_for = Some(together(&amounts("2"), &storage("10Gi")));
+        assert!(may_start(&new, &[stopped.clone(), new.clone()], &quota));
+        new.waits_for = Some(together(&amounts("2"), &storage("11Gi")));
+        assert!(!may_start(&new, &[stopped, new.clone()], &quota));
     }
 }

@@ -131,3 +131,32 @@ fn c5_no_name_of_a_devserver_leads_to_an_object_of_another() {
         }
     }
 }
+
+#[test]
+fn c7_the_gateway_enters_by_certificates_for_this_very_server_and_only_where_that_is_on() {
+    const CA: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFoGcrXBJvgY4ixZ7v1mPq0k3o8XQm2uTnLd5hRw9sYa";
+    let (_, server) = fixtures::server("document-002");
+    let mut references = fixtures::references();
+    references.gateway_authorities = vec![devserver_api::ssh_key::PublicKey::parse(CA).unwrap()];
+    let secret = |config: &str| {
+        let platform = Platform::parse(config).unwrap();
+        let env = resolve(&server, &references, &platform).unwrap();
+        let objects = desired(&env);
+        let is_keys = |object: &&devserver_core::Object| object.name().ends_with("authorized-keys");
+        let secret = objects.iter().find(is_keys).unwrap().to_value();
+        serde_json::from_value::<k8s_openapi::api::core::v1::Secret>(secret).unwrap()
+    };
+    let text = |config: &str| {
+        let data = secret(config).data.unwrap();
+        String::from_utf8(data["authorized_keys"].0.clone()).unwrap()
+    };
+    let uid = server.metadata.uid.clone().unwrap();
+    let (on, off) = (
+        text("gateway: {host: gw, port: 22, direct: true}"),
+        text("gateway: {host: gw, port: 22}"),
+    );
+    let line = format!("cert-authority,restrict,pty,user-rc,principals=\"devserver-{uid}\" {CA}\n");
+    assert_eq!(on, format!("{off}{line}"));
+    assert!(!off.contains("cert-authority"), "{off}");
+}

@@ -7,15 +7,17 @@
 
 use std::collections::BTreeMap;
 
-use devserver_api::{DevServer, DevServerFlavor, DevServerUser};
-use devserver_core::{Platform, References, resolve};
+use devserver_api::{DevServer, DevServerFlavor, DevServerUser, PodSecurity};
+use devserver_core::{Platform, References, budget::Spent, resolve};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde_json::{Value, json};
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8gD0mS1nGkZ3Y8u3n8oQm4c2p1Ff0J7w0m1G7f9l2R alice@example.com";
 
 fn server(spec: Value) -> DevServer {
     let mut all = json!({
         "owner": "alice", "flavor": "small",
-        "ssh": {"publicKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8gD0mS1nGkZ3Y8u3n8oQm4c2p1Ff0J7w0m1G7f9l2R alice@example.com"},
+        "ssh": {"publicKey": KEY},
     });
     for (key, value) in spec.as_object().unwrap() {
         all[key] = value.clone();
@@ -192,6 +194,20 @@ fn the_quota_of_a_team_holds_back_what_starts_and_never_what_runs_or_rests() {
         reason(&server(json!({"suspend": true})), &references, &platform),
         "fine"
     );
+    // The daemon's share counts like the machine's own.
+    let docker = json!({"docker": {"enabled": true}, "ssh": {"publicKey": KEY, "mode": "Sidecar"}});
+    let mut open = references.clone();
+    if let Some(user) = &mut open.user {
+        user.spec.pod_security = Some(PodSecurity::Privileged);
+    }
+    open.team_in_use = amount("cpu", "1910m");
+    let refused = resolve(&server(docker.clone()), &open, &platform).unwrap_err();
+    assert!(
+        refused.to_string().contains("2100m are asked for"),
+        "{refused}"
+    );
+    open.team_in_use = amount("cpu", "1900m");
+    assert_eq!(reason(&server(docker), &open, &platform), "fine");
     references.holds = amount("cpu", "2");
     assert_eq!(reason(&server(json!({})), &references, &platform), "fine");
     references.holds = BTreeMap::new();
@@ -203,5 +219,41 @@ fn the_quota_of_a_team_holds_back_what_starts_and_never_what_runs_or_rests() {
     assert_eq!(
         reason(&server(json!({})), &references, &Platform::default()),
         "fine"
+    );
+}
+
+#[test]
+fn the_budget_of_a_team_warns_then_lets_nobody_new_start_and_never_stops_what_runs() {
+    let text = "{usage: {databaseFile: /var/lib/usage.db, currency: EUR}, teams: {genomics: {budget: {microsPerMonth: 100000000}}}}";
+    let platform = Platform::parse(text).unwrap();
+    let mut references = references(json!({}), Some(&["genomics"]));
+    assert_eq!(
+        reason(&server(json!({})), &references, &platform),
+        "fine",
+        "nobody asked: rendering without a cluster"
+    );
+    references.team_spent = Spent::Micros(99_999_999);
+    assert_eq!(reason(&server(json!({})), &references, &platform), "fine");
+    references.team_spent = Spent::Micros(100_000_000);
+    let refused = resolve(&server(json!({})), &references, &platform).unwrap_err();
+    assert_eq!(refused.reason(), "TeamBudgetSpent");
+    let text = refused.to_string();
+    assert!(
+        text.contains("has spent 100.00 EUR this month and may spend 100.00"),
+        "{text}"
+    );
+    assert_eq!(
+        reason(&server(json!({"suspend": true})), &references, &platform),
+        "fine"
+    );
+    references.holds = BTreeMap::from([("cpu".to_owned(), Quantity("2".to_owned()))]);
+    assert_eq!(reason(&server(json!({})), &references, &platform), "fine");
+    references.team_spent = Spent::Unknown;
+    assert_eq!(reason(&server(json!({})), &references, &platform), "fine");
+    references.holds = BTreeMap::new();
+    assert_eq!(
+        reason(&server(json!({})), &references, &platform),
+        "TeamBudgetUnknown",
+        "closed while the ledger cannot be read"
     );
 }

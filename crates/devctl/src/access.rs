@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use devserver_api::{DevServer, GatewayStatus};
+use devserver_api::{DevServer, GatewayStatus, group};
 use kube::ResourceExt as _;
 
 use crate::{
@@ -22,6 +22,8 @@ use crate::{
 pub struct Access {
     /// Which DevServer.
     pub target: Target,
+    /// Who logs in there.
+    pub login_user: String,
     /// For `ssh -F`.
     pub session: PathBuf,
 }
@@ -45,11 +47,9 @@ pub fn write(place: &Place, server: &DevServer) -> Outcome<Access> {
 pub fn write_with(place: &Place, server: &DevServer, key: Option<&Path>) -> Outcome<Access> {
     let target = target(place, server)?;
     let paths = Paths::of(&files::ssh_dir()?, &target.stem());
-    let host_keys = server
-        .status
-        .as_ref()
-        .and_then(|s| s.ssh.as_ref())
-        .map_or(&[][..], |s| &s.host_keys);
+    let told = server.status.as_ref().and_then(|s| s.ssh.as_ref());
+    let host_keys = told.map_or(&[][..], |s| &s.host_keys);
+    let login_user = told.map_or(group::LOGIN_USER, |s| s.user.as_str());
     let mut known = known_hosts::render(&target.host_key_alias(), host_keys)
         .map_err(|e| no_host_keys(server, &e))?;
     let gateway = gateway(server)?;
@@ -74,6 +74,7 @@ pub fn write_with(place: &Place, server: &DevServer, key: Option<&Path>) -> Outc
     };
     let entry = Entry {
         target: &target,
+        login_user,
         devctl: &devctl,
         kubeconfig,
         is_default_namespace: place.namespace == place.default_namespace,
@@ -94,6 +95,7 @@ pub fn write_with(place: &Place, server: &DevServer, key: Option<&Path>) -> Outc
     write_changed(&paths.session, &session)?;
     Ok(Access {
         target,
+        login_user: login_user.to_owned(),
         session: paths.session,
     })
 }

@@ -3,10 +3,14 @@
 pub mod admin;
 mod config;
 mod expose;
+mod features;
 mod inspect;
 mod lifetime;
+mod login;
 mod preview;
 mod reach;
+mod trash;
+mod usage;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -22,10 +26,14 @@ use crate::{
 
 pub use config::{Config, IncludeAction, Render, SshInclude};
 pub use expose::ExposeArg;
+pub use features::{Features, Guest};
 pub use inspect::{Doctor, Events, Logs, Man, Top, Version, Why};
-pub use lifetime::{Extend, Restart};
+pub use lifetime::{Delete, Extend, Hold, Restart, Resume, Snooze, name_and_time};
+pub use login::{Credential, Login};
 pub use preview::{DryRun, Preview};
 pub use reach::{Code, Cp, PortForward};
+pub use trash::{Trash, Undelete};
+pub use usage::{Usage, UsageForm};
 
 /// Name of a DevServer when none is given.
 pub const DEFAULT_NAME: &str = "dev";
@@ -94,6 +102,13 @@ pub enum Command {
     Top(Top),
     /// Delete a DevServer; its home stays unless its spec says otherwise
     Delete(Delete),
+    /// List homes whose DevServer has ended, and until when they are kept
+    Trash(Trash),
+    /// Make a DevServer that has ended again, with its old spec and its home
+    #[command(
+        after_help = "Examples:\n  devctl trash\n  devctl undelete my-dev-server --wait\n\nIts time to live begins anew. Where the platform keeps no record of what was asked for, `devctl create NAME` finds the home again."
+    )]
+    Undelete(Undelete),
     /// Open a shell in a DevServer, or run a command there
     #[command(
         after_help = "Examples:\n  devctl ssh my-dev-server\n  devctl ssh my-dev-server -- make test\n  devctl ssh my-dev-server -L 8080:localhost:8080\n  devctl ssh --session work my-dev-server\n\nOptions of devctl stand before the name; what follows the name is for ssh."
@@ -123,10 +138,33 @@ pub enum Command {
         after_help = "Examples:\n  devctl extend my-dev-server 4h\n  devctl extend my-dev-server --until 2026-11-22T18:00:00Z\n\nThe time is added to the present end. The platform may have a longest life, counted from the creation; what would exceed it is refused and changes nothing."
     )]
     Extend(Extend),
+    /// Keep a DevServer that looks idle from being stopped
+    #[command(
+        after_help = "Examples:\n  devctl hold my-dev-server 4h\n  devctl hold my-dev-server --release\n\nThe time is counted from now, and a new hold takes the place of the one before. The platform has a longest hold; a longer one does not count. Inside the environment: devctl hold -- make train"
+    )]
+    Hold(Hold),
+    /// Put off what is done with a DevServer that nobody uses
+    #[command(
+        after_help = "Examples:\n  devctl snooze my-dev-server\n  devctl snooze my-dev-server --for 8h\n  devctl snooze my-dev-server --off\n\nAn idle DevServer is told of, shrunk and stopped as the platform's policy says; `devctl why NAME` tells how far that has come. A snooze holds that off, as long as the platform allows, and the time to live goes on."
+    )]
+    Snooze(Snooze),
     /// Start the pod of a DevServer anew, with all changes that wait for it; its home stays
     Restart(Restart),
+    /// Log in with a browser, or say who you are in a context
+    #[command(
+        after_help = "Examples:\n  devctl login --console https://console.example.com\n  devctl login --context work\n\nWith --console: open the address that is printed, on this or any other device, and log in there. The kubeconfig gets a context of the console's name (or that of --context), which becomes the current one. Tokens are kept in ~/.cache/devctl, for you alone, and renewed as long as the identity provider allows it.\nWithout: asks the cluster of the context who you are; with --context it becomes the current one."
+    )]
+    Login(Login),
+    /// What kubectl and devctl call for a token
+    #[command(hide = true)]
+    Credential(Credential),
     /// List flavors (sizes)
     Flavors(Output),
+    /// Show what environments used and what it costs
+    #[command(
+        after_help = "Examples:\n  devctl usage\n  devctl usage --since 7d --by owner --team genomics\n  devctl usage --since 2026-10-01 --until 2026-11-01 --by environment -o csv\n\nFor administrators and those who were given the Role devserver-usage-reader."
+    )]
+    Usage(Usage),
     /// Print the objects a DevServer becomes, without a cluster
     Render(Render),
     /// Settings of this machine
@@ -160,17 +198,21 @@ pub struct Named {
     pub option: Option<String>,
 }
 
+/// The name by its place or by its option; two different ones are an error.
+fn one_name<'a>(place: Option<&'a str>, option: Option<&'a str>) -> Outcome<&'a str> {
+    match (place, option) {
+        (Some(a), Some(b)) if a != b => {
+            Err(Failure::usage(format!("two names are given: '{a}' and '{b}'")).remedy("give one"))
+        }
+        (Some(name), _) | (None, Some(name)) => check_name(name),
+        (None, None) => Ok(DEFAULT_NAME),
+    }
+}
+
 impl Named {
     /// The one name; two different ones are an error.
     pub fn name(&self) -> Outcome<&str> {
-        match (self.positional.as_deref(), self.option.as_deref()) {
-            (Some(a), Some(b)) if a != b => Err(Failure::usage(format!(
-                "two names are given: '{a}' and '{b}'"
-            ))
-            .remedy("give one")),
-            (Some(name), _) | (None, Some(name)) => check_name(name),
-            (None, None) => Ok(DEFAULT_NAME),
-        }
+        one_name(self.positional.as_deref(), self.option.as_deref())
     }
 }
 
@@ -236,6 +278,8 @@ pub struct Create {
     #[arg(long)]
     pub expose: Option<ExposeArg>,
     #[command(flatten)]
+    pub features: Features,
+    #[command(flatten)]
     pub wait: Wait,
     #[command(flatten)]
     pub preview: Preview,
@@ -271,25 +315,6 @@ pub struct Describe {
     /// Print the object instead
     #[arg(short, long, value_name = "FORM", value_parser = ["json", "yaml", "name"])]
     pub output: Option<String>,
-}
-
-#[derive(Args, Debug)]
-pub struct Delete {
-    #[command(flatten)]
-    pub named: Named,
-    /// Do not ask
-    #[arg(short, long, visible_alias = "assume-yes")]
-    pub yes: bool,
-    #[command(flatten)]
-    pub wait: Wait,
-}
-
-#[derive(Args, Debug)]
-pub struct Resume {
-    #[command(flatten)]
-    pub named: Named,
-    #[command(flatten)]
-    pub wait: Wait,
 }
 
 #[derive(Args, Debug)]

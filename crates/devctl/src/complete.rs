@@ -8,7 +8,9 @@ use clap_complete::{
     CompletionCandidate,
     engine::{PathCompleter, ValueCompleter as _},
 };
-use kube::{ResourceExt, api::ListParams};
+use devserver_api::trash;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::{Api, ResourceExt, api::ListParams};
 
 use crate::{args::Global, kube::Session};
 
@@ -19,6 +21,17 @@ pub fn servers() -> Vec<CompletionCandidate> {
     ask(async |session: Session| {
         let list = session.servers().list(&ListParams::default()).await?;
         Ok(list.items.iter().map(ResourceExt::name_any).collect())
+    })
+}
+
+/// Homes whose DevServer has ended.
+pub fn kept() -> Vec<CompletionCandidate> {
+    ask(async |session: Session| {
+        let claims: Api<PersistentVolumeClaim> = session.in_namespace(&session.place.namespace);
+        let claims = claims.list(&ListParams::default()).await?;
+        let ended = |claim: &&PersistentVolumeClaim| trash::marks(claim).ended.is_some();
+        let homes = claims.iter().filter(ended).filter_map(trash::home_of);
+        Ok(homes.map(|name| name.to_string()).collect())
     })
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,8 @@ use crate::{
 
 /// Overrides the folder of devctl's own files.
 pub const CONFIG_DIR: &str = "DEVCTL_CONFIG_DIR";
+/// Overrides the folder of what can be had again.
+pub const CACHE_DIR: &str = "DEVCTL_CACHE_DIR";
 
 fn base() -> Outcome<BaseDirs> {
     BaseDirs::new().ok_or_else(|| {
@@ -30,6 +32,30 @@ pub fn ssh_dir() -> Outcome<PathBuf> {
         None => base()?.config_dir().join("devctl"),
     };
     Ok(config.join("ssh"))
+}
+
+/// Folder of what can be had again, such as `~/.cache/devctl`.
+pub fn cache_dir() -> Outcome<PathBuf> {
+    match std::env::var_os(CACHE_DIR).filter(|v| !v.is_empty()) {
+        Some(dir) => absolute(Path::new(&dir)),
+        None => Ok(base()?.cache_dir().join("devctl")),
+    }
+}
+
+/// A file for its owner only, made when it is not there.
+pub fn open_private(path: &Path) -> Outcome<fs::File> {
+    fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| Failure::io(format!("failed to open {}", path.display()), &e))
+}
+
+/// The user's home.
+pub fn home() -> Outcome<PathBuf> {
+    Ok(base()?.home_dir().to_owned())
 }
 
 /// The user's own `~/.ssh`.

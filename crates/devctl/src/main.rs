@@ -23,6 +23,7 @@ mod include;
 mod keys;
 mod known_hosts;
 mod kube;
+mod login;
 mod output;
 mod owner;
 mod progress;

@@ -17,19 +17,22 @@ pub async fn fill(session: &Session, server: &mut DevServer) -> Outcome {
     if server.spec.owner.is_some() {
         return Ok(());
     }
-    let reviews = session.own_reviews();
-    let params = PostParams::default();
-    let review = SelfSubjectReview::default();
-    let asking = reviews.create(&params, &review);
-    let answer = cluster::answer("failed to ask the cluster who you are", asking)
+    let username = username(session)
         .await
         .map_err(|failure| failure.remedy("say it yourself, with --owner"))?;
-    let username = answer
-        .status
-        .and_then(|status| status.user_info)
-        .and_then(|user| user.username);
-    server.spec.owner = username.map(|name| owner(&name, &session.place.namespace).to_owned());
+    server.spec.owner = username;
     Ok(())
+}
+
+/// Who asks, as the cluster knows them.
+pub async fn username(session: &Session) -> Outcome<Option<String>> {
+    let (params, review) = (PostParams::default(), SelfSubjectReview::default());
+    let reviews = session.own_reviews();
+    let asking = reviews.create(&params, &review);
+    let answer = cluster::answer("failed to ask the cluster who you are", asking).await?;
+    let user = answer.status.and_then(|status| status.user_info);
+    let name = user.and_then(|user| user.username);
+    Ok(name.map(|name| owner(&name, &session.place.namespace).to_owned()))
 }
 
 /// The user, also when a ServiceAccount of the user's own namespace asks: it acts for its user.

@@ -122,6 +122,8 @@ pub const GATEWAY_ALIAS: &str = "devserver-gateway";
 pub struct Entry<'a> {
     /// Which DevServer.
     pub target: &'a Target,
+    /// Who logs in there.
+    pub login_user: &'a str,
     /// Absolute path of this program.
     pub devctl: &'a str,
     /// Kubeconfig files as in the variable KUBECONFIG, absolute.
@@ -150,7 +152,7 @@ impl Entry<'_> {
             format!("    HostName {}", target.host_name()),
             // Else a `CanonicalizeHostname always` of the user would look the name up in DNS and match again.
             "    CanonicalizeHostname no".to_owned(),
-            format!("    User {}", group::LOGIN_USER),
+            format!("    User {}", user_value(self.login_user)?),
             format!("    Port {}", group::SSH_PORT),
             format!("    ProxyCommand {}", self.proxy_command()?),
         ];

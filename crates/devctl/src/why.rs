@@ -3,11 +3,16 @@
 //! Each line is one rule that applies, the most urgent first. The operator's own words are kept; what is added is what a
 //! user asks next.
 
+mod advice;
+mod idle;
 mod machine;
 mod ready;
 mod time;
 
-use devserver_api::{DevServer, DevServerStatus, Phase, condition, group};
+use devserver_api::{
+    DevServer, DevServerStatus, Phase, condition,
+    suspension::{IDLE, SuspendedBy},
+};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{Event, Pod},
@@ -90,6 +95,8 @@ pub fn why(server: &DevServer, pod: Option<&Pod>, events: &[Event], now: Timesta
         lines.extend(machine::lines(server, pod));
         lines.extend(machine::trouble(server, pod, events, now));
     }
+    lines.extend(advice::lines(server));
+    lines.extend(idle::line(server));
     lines.extend(time::end(server, now));
     lines
 }
@@ -176,13 +183,16 @@ fn invalid(server: &DevServer, status: &DevServerStatus) -> Option<Line> {
 }
 
 fn suspended(server: &DevServer, status: &DevServerStatus) -> Line {
-    let by = server.annotations().get(group::ANNOTATION_SUSPENDED_BY);
     let ready = condition::find(&status.conditions, condition::READY);
     let is_stopped =
         status.phase == Some(Phase::Suspended) && ready.is_none_or(|c| c.reason != "Stopping");
-    let who = match by.map(String::as_str) {
-        Some(group::SUSPENDED_BY_POLICY) => "by a policy of the platform",
-        _ => "on request",
+    let who = match SuspendedBy::read(server.annotations()) {
+        SuspendedBy::Policy(word) if word == IDLE => {
+            "by a policy of the platform, because nobody used it".to_owned()
+        }
+        SuspendedBy::Policy(_) => "by a policy of the platform".to_owned(),
+        SuspendedBy::User(name) => format!("on request of {}", name.escape_debug()),
+        SuspendedBy::Somebody => "on request".to_owned(),
     };
     let name = server.name_any();
     let line = if is_stopped {

@@ -61,7 +61,10 @@ fn help_names_every_command_and_every_exit_code() {
         "suspend",
         "resume",
         "extend",
+        "hold",
         "restart",
+        "trash",
+        "undelete",
         "flavors",
         "render",
         "config",
@@ -87,10 +90,24 @@ fn wrong_usage_ends_with_2() {
         ("--image", "Ubuntu"),
         ("--home-size", "0"),
         ("--flavor", "a b"),
+        ("--kube-role", "ClusterRole/view"),
+        ("--login-user", "root"),
+        ("--team", "a b"),
+        ("--project", "-"),
+        ("--collaborator", "bob="),
+        ("--collaborator", "b b"),
+        ("--port", "3000"),
+        ("--port", "Web=3000"),
+        ("--port", "web=0"),
+        ("--port", "web=22"),
+        ("--port", "web=70000"),
+        ("--port", "web=3000:Everybody"),
     ] {
         let text = home.fails(&["create", option, value, "--dry-run=client"], 2);
         assert!(text.contains(option), "{text}");
     }
+    let text = home.fails(&["create", "--docker=much", "--dry-run=client"], 2);
+    assert!(text.contains("--docker 'much'"), "{text}");
     home.fails(&["create", "-a-", "--dry-run=client"], 2);
 }
 
@@ -132,6 +149,61 @@ fn create_takes_the_first_usual_key_and_asks_no_cluster_in_a_client_dry_run() {
     ]);
     let object: serde_json::Value = serde_json::from_str(&text).unwrap();
     insta::assert_json_snapshot!(object);
+}
+
+#[test]
+fn create_asks_for_editor_docker_rights_and_people_only_when_told_to() {
+    let home = Home::new();
+    home.write(".ssh/id_ed25519.pub", KEY);
+    let theirs = home.write("carol.pub", &KEY.replace("me@laptop", "carol"));
+    let carol = format!("carol@example.com={}", theirs.display());
+    let spec = |args: &[&str]| {
+        let mut all = vec!["create", "--dry-run=client", "-o", "json"];
+        all.extend(args);
+        let object: serde_json::Value = serde_json::from_str(&home.stdout(&all)).unwrap();
+        object["spec"].clone()
+    };
+    // No value follows, so that the name is not taken for a size.
+    insta::assert_json_snapshot!(spec(&[
+        "--editor",
+        "--docker",
+        "box",
+        "--kube-role",
+        "view",
+        "--login-user",
+        "coder",
+        "--team",
+        "genomics",
+        "--project",
+        "assembly-2",
+        "--collaborator",
+        "bob",
+        "--collaborator",
+        &carol,
+        "--collaborator",
+        "bob",
+        "--port",
+        "web=3000",
+        "--port",
+        "docs=4000:Authenticated",
+    ]));
+    assert_eq!(
+        spec(&["--docker=50Gi"])["docker"],
+        serde_json::json!({"enabled": true, "storageSize": "50Gi"})
+    );
+    let plain = spec(&[]);
+    for field in [
+        "editor",
+        "docker",
+        "kubeAccess",
+        "loginUser",
+        "team",
+        "project",
+        "collaborators",
+        "ports",
+    ] {
+        assert!(plain.get(field).is_none(), "{field}: {plain}");
+    }
 }
 
 #[test]

@@ -20,8 +20,10 @@ fn the_help_of_every_command_that_looks_or_reaches_is_known() {
         "code",
         "port-forward",
         "doctor",
+        "login",
         "version",
         "list",
+        "create",
     ] {
         let help = home.stdout(&[command, "--help"]);
         insta::assert_snapshot!(format!("help_{command}"), help);
@@ -48,7 +50,12 @@ fn every_command_has_a_manual_page_and_none_is_of_what_is_hidden() {
             "{page}"
         );
     }
-    assert!(!folder.join("devctl-ssh-proxy.1").exists());
+    for hidden in ["ssh-proxy", "credential"] {
+        assert!(
+            !folder.join(format!("devctl-{hidden}.1")).exists(),
+            "{hidden}"
+        );
+    }
 }
 
 #[test]

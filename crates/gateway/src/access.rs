@@ -90,6 +90,23 @@ pub fn may_reach(table: &Table, grant: &Grant, id: &ServerId, server: &Server) -
     counts.then_some(role)
 }
 
+/// The same in direct mode, where the environment's sshd asks for no key of the user: what is let in here is in. So a key
+/// counts for no more than whoever wrote it down could have opened with it: one of the user's own DevServerUser, or one
+/// written into this very DevServer. Who can write one DevServer of a namespace opens no other.
+pub fn may_enter(table: &Table, grant: &Grant, id: &ServerId, server: &Server) -> Option<Role> {
+    let role = role(table, &grant.user, id, server)?;
+    let counts = match grant.proof {
+        Proof::Trusted(_) => true,
+        Proof::Key(key) => {
+            let own = table.people(&grant.user).any(|p| p.keys.contains(&key));
+            let as_named = server.collaborators.get(&grant.user);
+            own || as_named.is_some_and(|keys| keys.contains(&key))
+                || (role == Role::Owner && server.keys.contains(&key))
+        }
+    };
+    counts.then_some(role)
+}
+
 fn counts_everywhere(table: &Table, user: &str, key: Fingerprint) -> bool {
     let of_person = table.people(user).any(|person| person.keys.contains(&key));
     of_person

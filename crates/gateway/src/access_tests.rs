@@ -40,6 +40,7 @@ fn person(username: &str, with: &[u8]) -> Person {
         username: username.to_owned(),
         namespace: Some(format!("dev-{username}")),
         keys: keys(with),
+        refused: false,
     }
 }
 
@@ -181,4 +182,78 @@ fn a_certificate_counts_for_everything_the_user_may_reach_and_for_nothing_else()
     assert_eq!(reach(&id("box", "dev-alice")), Some(Role::Collaborator));
     assert_eq!(reach(&id("box", "dev-bob")), Some(Role::Owner));
     assert_eq!(reach(&id("box", "team")), None);
+}
+
+/// Whether the key lets the user into the server in direct mode, where sshd asks for none.
+fn enter(table: &Table, user: &str, with: u8, to: (&str, &str)) -> Option<Role> {
+    let to = id(to.0, to.1);
+    let grant = Grant {
+        user: user.to_owned(),
+        proof: Proof::Key(key(with)),
+    };
+    may_enter(table, &grant, &to, table.server(&to)?)
+}
+
+#[test]
+fn c7_in_direct_mode_a_key_in_one_server_opens_that_server_alone() {
+    let mut table = table();
+    assert_eq!(
+        enter(&table, "alice", ALICE, ("box", "dev-alice")),
+        Some(Role::Owner)
+    );
+    // Mallory may write DevServers in the namespace of the team and says that one is Alice's. At the jump host that reaches
+    // Alice's machine there, whose sshd then asks for a key; here nobody asks again.
+    table.put_server(id("trap", "team"), server("alice", &[MALLORY], &[]));
+    assert_eq!(
+        reach(&table, "alice", MALLORY, ("box", "team")),
+        Some(Role::Owner)
+    );
+    assert_eq!(enter(&table, "alice", MALLORY, ("box", "team")), None);
+    assert_eq!(
+        enter(&table, "alice", MALLORY, ("trap", "team")),
+        Some(Role::Owner)
+    );
+    // The same in Alice's own namespace, by whoever may write there.
+    table.put_server(id("trap", "dev-alice"), server("alice", &[MALLORY], &[]));
+    for to in [("box", "dev-alice"), ("box", "team")] {
+        assert_eq!(enter(&table, "alice", MALLORY, to), None, "{to:?}");
+    }
+    // Bob is named without a key: what is in servers of his own is not enough, what an administrator wrote down is.
+    assert_eq!(enter(&table, "bob", BOB, ("box", "dev-alice")), None);
+    table.put_person("bob".to_owned(), person("bob", &[BOB]));
+    assert_eq!(
+        enter(&table, "bob", BOB, ("box", "dev-alice")),
+        Some(Role::Collaborator)
+    );
+    assert_eq!(enter(&table, "bob", BOB, ("box", "team")), None);
+}
+
+#[test]
+fn c7_keys_of_a_user_count_for_collaborators_anywhere_and_a_second_user_of_the_name_has_none() {
+    let mut table = table();
+    table.put_server(
+        id("lab", "team"),
+        server("alice", &[ALICE], &[("bob", &[])]),
+    );
+    table.put_person("bob".to_owned(), person("bob", &[9]));
+    assert_eq!(
+        reach(&table, "bob", 9, ("lab", "team")),
+        Some(Role::Collaborator)
+    );
+    // Whoever makes another DevServerUser of Bob's name does not become Bob: not before the operator has looked at it, and
+    // not after.
+    let second = Person {
+        namespace: None,
+        ..person("bob", &[MALLORY])
+    };
+    table.put_person("imposter".to_owned(), second.clone());
+    assert_eq!(reach(&table, "bob", MALLORY, ("lab", "team")), None);
+    let refused = Person {
+        refused: true,
+        ..second
+    };
+    table.put_person("imposter".to_owned(), refused);
+    table.remove_person("bob");
+    assert_eq!(reach(&table, "bob", MALLORY, ("lab", "team")), None);
+    assert!(!is_known(&table, "bob", key(MALLORY)));
 }

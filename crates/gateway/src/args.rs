@@ -105,6 +105,15 @@ pub struct Keys {
         conflicts_with = "host_keys"
     )]
     pub host_key_secret: Option<Place>,
+    /// Secret of the gateway's user authority, `NAMESPACE/NAME`. Given, direct mode is on: `ssh <user>+<server>@gateway` ends
+    /// here and goes on by a certificate of this authority. Made with a key of type ed25519 when there is none.
+    #[arg(
+        long,
+        env = "DEVSERVER_GATEWAY_DIRECT_AUTHORITY_SECRET",
+        value_name = "NAMESPACE/NAME",
+        requires = "host_key_secret"
+    )]
+    pub direct_authority_secret: Option<Place>,
     /// File with lines `<user> <type> <base64> [comment]`: further keys of users. Read again when it changes.
     #[arg(long, env = "DEVSERVER_GATEWAY_AUTHORIZED_KEYS_FILE")]
     pub authorized_keys_file: Option<PathBuf>,

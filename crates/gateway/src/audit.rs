@@ -22,6 +22,26 @@ use crate::escape::escape;
 /// Lines that may wait for the disk.
 const QUEUE: usize = 4096;
 
+/// How somebody reaches an environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// By a channel through which the client's own ssh goes on.
+    Jump,
+    /// By a session that ends here.
+    Direct,
+}
+
+impl Mode {
+    /// The word in metrics and in the audit.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jump => "jump",
+            Self::Direct => "direct",
+        }
+    }
+}
+
 /// One line. Absent fields are left out.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Line {
@@ -41,6 +61,9 @@ pub struct Line {
     /// Fingerprints of the keys shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     keys: Vec<String>,
+    /// How somebody reaches an environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<Mode>,
     /// What was asked for, as the client wrote it (escaped).
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
@@ -93,6 +116,13 @@ impl Line {
     #[must_use]
     pub fn keys(mut self, keys: impl IntoIterator<Item = impl ToString>) -> Self {
         self.keys = keys.into_iter().map(|key| key.to_string()).collect();
+        self
+    }
+
+    /// By which way.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
         self
     }
 

@@ -13,6 +13,9 @@ use crate::{address::holds, fingerprint::Fingerprint};
 /// Extension without which a certificate may not be used to get anywhere else, which is all there is here.
 const MAY_FORWARD: &str = "permit-port-forwarding";
 
+/// Extension without which there is no terminal.
+const MAY_HAVE_TERMINAL: &str = "permit-pty";
+
 /// Why a certificate does not count. Told to the audit, never to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
@@ -82,6 +85,11 @@ pub fn check(
         return Err(Invalid::Forwarding);
     }
     Ok(())
+}
+
+/// Whether its bearer may have a terminal; asked where a session ends here.
+pub fn permits_terminal(certificate: &Certificate) -> bool {
+    certificate.extensions().contains_key(MAY_HAVE_TERMINAL)
 }
 
 /// The key of the certificate, by which it is told in the audit.

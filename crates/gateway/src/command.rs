@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use devserver_api::Phase;
-use russh::{ChannelId, server::Handle};
+use russh::{ChannelId, Sig, server::Handle};
 use tokio::{sync::OwnedSemaphorePermit, time::timeout_at};
 
 use crate::{
     access::{Grant, Role},
+    audit::Mode,
     open::start,
     route::{self, Refusal},
     target::{ServerId, Target},
@@ -18,11 +19,14 @@ use crate::{
 /// Stream of standard error (RFC 4254 §5.2).
 pub const STDERR: u32 = 1;
 /// How often somebody who waits is told that it goes on.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is said instead of a shell. Line ends for a terminal that is in raw mode.
 pub const NO_SHELL: &str = "This is a jump host; it has no shell. To reach an environment: \
     ssh -J <user>@<this host> dev@<environment>\r\n";
+/// What is said to who wants more than a session of a direct login.
+pub const SESSIONS_ONLY: &str = "this login leads to sessions of one environment; to forward ports, use this host as a jump host: \
+    ssh -J <user>@<this host> dev@<environment>";
 /// What is said to who asked for an environment in the user name.
 pub const NO_DIRECT: &str = "This gateway does not open environments by user name; use it as a jump host: \
     ssh -J <user>@<this host> dev@<environment>\r\n";
@@ -34,20 +38,42 @@ pub fn wake_target(command: &[u8]) -> Option<Target> {
 }
 
 /// Where progress is told.
-struct Terminal {
+#[derive(Clone)]
+pub struct Terminal {
     handle: Handle,
     channel: ChannelId,
 }
 
 impl Terminal {
-    async fn say(&self, text: &str) {
+    /// A session channel.
+    pub fn new(handle: Handle, channel: ChannelId) -> Self {
+        Self { handle, channel }
+    }
+
+    /// A line on standard error.
+    pub async fn say(&self, text: &str) {
         let line = format!("{text}\r\n");
         // Fails only when nobody is there any more.
         let _ = self.handle.extended_data(self.channel, STDERR, line).await;
     }
 
-    async fn end(&self, status: u32) {
-        let _ = self.handle.exit_status_request(self.channel, status).await;
+    /// What ran has ended; `false`: nobody is there any more.
+    pub async fn exited(&self, status: u32) -> bool {
+        let told = self.handle.exit_status_request(self.channel, status);
+        told.await.is_ok()
+    }
+
+    /// What ran was killed; `false`: nobody is there any more.
+    pub async fn killed(&self, signal: Sig, dumped: bool, words: String, language: String) -> bool {
+        let told = self
+            .handle
+            .exit_signal_request(self.channel, signal, dumped, words, language);
+        told.await.is_ok()
+    }
+
+    /// The end, with that status.
+    pub async fn end(&self, status: u32) {
+        self.exited(status).await;
         let _ = self.handle.eof(self.channel).await;
         let _ = self.handle.close(self.channel).await;
     }
@@ -61,19 +87,14 @@ pub async fn wake(
     channel: ChannelId,
     permit: OwnedSemaphorePermit,
 ) {
-    let terminal = Terminal { handle, channel };
+    let terminal = Terminal::new(handle, channel);
     let ended = tokio::select! {
         ended = started(&visit, &target, &terminal) => ended,
         () = visit.gone.cancelled() => return,
     };
     let user = visit.grant().map(|grant| grant.user).unwrap_or_default();
-    let named = target
-        .namespace
-        .as_ref()
-        .map(|n| format!(".{n}"))
-        .unwrap_or_default();
     let line = visit.line("command").user(&user);
-    let line = line.target(&format!("wake {}{named}", target.server), None);
+    let line = line.target(&format!("wake {target}"), None);
     visit
         .tell(line.reason(if ended.is_ok() {
             "running"
@@ -99,13 +120,13 @@ enum State {
 fn state(visit: &Visit, grant: &Grant, target: &Target) -> State {
     let networks = &visit.gateway.settings.pod_networks;
     visit.gateway.ask(|table| {
-        let (id, role) = match route::find(table, grant, target) {
+        let (id, role) = match route::find(table, grant, target, Mode::Jump) {
             Ok(found) => found,
             Err(refusal) => return State::No(refusal),
         };
         match route::locate(table, &id, 22, visit.client.ip(), networks) {
             Ok(_) => State::Runs(id),
-            Err(Refusal::Suspended { by_policy, .. }) => State::Suspended(id, role, by_policy),
+            Err(Refusal::Suspended { by, .. }) => State::Suspended(id, role, by.is_policy()),
             Err(Refusal::Starting(_)) => {
                 let phase = table.server(&id).and_then(|server| server.phase);
                 State::Waits(id, phase)

@@ -32,6 +32,9 @@ use crate::{
 const HEADER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a session that was told to end may take to do so.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Bytes that clients may send on a channel before they are told to go on. OpenSSH's is 2 MiB, which is what bounds it over
+/// long distances.
+pub const WINDOW: u32 = 8 << 20;
 /// What clients are told when the gateway ends.
 const RESTARTS: &str = "the gateway is being restarted; connect again";
 
@@ -44,8 +47,7 @@ pub fn protocol(settings: &Settings, host_keys: Vec<PrivateKey>) -> server::Conf
         auth_rejection_time: settings.rejection_time,
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: host_keys,
-        // OpenSSH's is 2 MiB, which is what bounds it over long distances.
-        window_size: 8 << 20,
+        window_size: WINDOW,
         maximum_packet_size: 65_535,
         // Messages that wait for a pod: what a client that is faster than its pod makes us hold.
         channel_buffer_size: 64,
@@ -176,7 +178,7 @@ async fn attend(
 ) -> Ended {
     let cut = CancellationToken::new();
     let _cut_at_the_end = cut.clone().drop_guard();
-    let stream = Cuttable::new(socket, first, cut.clone());
+    let stream = Cuttable::new(socket, &first, cut.clone());
     let visitor = Visitor::new(Arc::clone(visit), stranger);
     let gateway = &visit.gateway;
     let grace = sleep(gateway.settings.login_grace);

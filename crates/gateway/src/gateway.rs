@@ -16,6 +16,7 @@ use crate::{
     access::{self, Proof},
     address::holds,
     audit::Audit,
+    authority::Authority,
     dial::Dial,
     fingerprint::Fingerprint,
     key_files::Trusted,
@@ -35,6 +36,8 @@ pub struct Edges {
     pub wake: Option<Arc<dyn Wake>>,
     /// The audit.
     pub audit: Audit,
+    /// What the gateway proves itself with in direct mode; `None`: there is no such mode.
+    pub authority: Option<Arc<Authority>>,
 }
 
 /// What all connections have in common.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
-use devserver_api::group;
+use devserver_api::{direct::GATEWAY_USER_CA_KEYS, group};
 use k8s_openapi::{
     ByteString,
     api::core::v1::{ConfigMap, Secret},
@@ -17,8 +17,31 @@ use russh::keys::{Algorithm, PrivateKey, ssh_key::LineEnding};
 
 use crate::key_files;
 
-/// Name of the one key that is made.
-const ED25519: &str = "ssh_host_ed25519_key";
+/// What keys are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Clients know the gateway by them.
+    Host,
+    /// Environments do, in direct mode. Another key than the host's: who has one of the two has nothing of the other.
+    Authority,
+}
+
+impl Use {
+    /// Name in the Secret of the one key that is made.
+    fn file(self) -> &'static str {
+        match self {
+            Self::Host => "ssh_host_ed25519_key",
+            Self::Authority => "ssh_user_ca_ed25519_key",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host keys",
+            Self::Authority => "user authority",
+        }
+    }
+}
 
 /// Where the keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +67,11 @@ impl std::str::FromStr for Place {
 }
 
 /// The keys in the Secret, which is made when there is none.
-pub async fn ensure(client: &Client, place: &Place) -> anyhow::Result<Vec<PrivateKey>> {
+pub async fn ensure(
+    client: &Client,
+    place: &Place,
+    purpose: Use,
+) -> anyhow::Result<Vec<PrivateKey>> {
     let api: Api<Secret> = Api::namespaced(client.clone(), &place.namespace);
     let read = || async {
         let found = api.get_opt(&place.name).await;
@@ -52,21 +79,33 @@ pub async fn ensure(client: &Client, place: &Place) -> anyhow::Result<Vec<Privat
     };
     let secret = match read().await? {
         Some(secret) => secret,
-        None => match api.create(&PostParams::default(), &new(place)?).await {
+        None => match api
+            .create(&PostParams::default(), &new(place, purpose)?)
+            .await
+        {
             Ok(made) => made,
             // Another pod was faster: its keys are ours.
             Err(kube::Error::Api(status)) if status.is_already_exists() => read()
                 .await?
-                .context("the Secret of the host keys was deleted at this moment")?,
-            Err(error) => return Err(error).context("failed to make the Secret of the host keys"),
+                .context("the Secret was deleted at this moment")?,
+            Err(error) => {
+                let what = purpose.word();
+                return Err(error)
+                    .with_context(|| format!("failed to make the Secret of the {what}"));
+            }
         },
     };
+    let then = match purpose {
+        Use::Host => "clients will have to be told",
+        Use::Authority => "environments learn of it within minutes",
+    };
     of(&secret).with_context(|| {
-        format!("the Secret {} holds no host keys that can be used; delete it to have new ones made, and clients will have to be told", place.name)
+        let (name, what) = (&place.name, purpose.word());
+        format!("the Secret {name} holds no {what} that can be used; delete it to have it made anew, and {then}")
     })
 }
 
-fn new(place: &Place) -> anyhow::Result<Secret> {
+fn new(place: &Place, purpose: Use) -> anyhow::Result<Secret> {
     let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519)
         .context("failed to make a host key")?;
     let private = key
@@ -78,8 +117,14 @@ fn new(place: &Place) -> anyhow::Result<Secret> {
         .context("failed to write a host key")?
         + "\n";
     let data = [
-        (ED25519.to_owned(), ByteString(private.as_bytes().to_vec())),
-        (format!("{ED25519}.pub"), ByteString(public.into_bytes())),
+        (
+            purpose.file().to_owned(),
+            ByteString(private.as_bytes().to_vec()),
+        ),
+        (
+            format!("{}.pub", purpose.file()),
+            ByteString(public.into_bytes()),
+        ),
     ];
     Ok(Secret {
         metadata: ObjectMeta {
@@ -122,13 +167,18 @@ fn of(secret: &Secret) -> anyhow::Result<Vec<PrivateKey>> {
 }
 
 /// Tells the public halves. Nothing is written when they are told already.
-pub async fn publish(client: &Client, place: &Place, keys: &[PrivateKey]) -> anyhow::Result<()> {
+pub async fn publish(
+    client: &Client,
+    place: &Place,
+    keys: &[PrivateKey],
+    authority: Option<&PrivateKey>,
+) -> anyhow::Result<()> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &place.namespace);
-    let lines: Result<Vec<String>, _> = keys.iter().map(|k| k.public_key().to_openssh()).collect();
-    let text = lines
-        .context("failed to write the public host keys")?
-        .join("\n");
-    let data = BTreeMap::from([(group::GATEWAY_HOST_KEYS.to_owned(), text)]);
+    let mut data = BTreeMap::from([(group::GATEWAY_HOST_KEYS.to_owned(), lines(keys)?)]);
+    if let Some(authority) = authority {
+        let line = lines(std::slice::from_ref(authority))?;
+        data.insert(GATEWAY_USER_CA_KEYS.to_owned(), line);
+    }
     let told = api
         .get_opt(group::GATEWAY)
         .await
@@ -152,6 +202,11 @@ pub async fn publish(client: &Client, place: &Place, keys: &[PrivateKey]) -> any
     Ok(())
 }
 
+fn lines(keys: &[PrivateKey]) -> anyhow::Result<String> {
+    let lines: Result<Vec<String>, _> = keys.iter().map(|k| k.public_key().to_openssh()).collect();
+    Ok(lines.context("failed to write public keys")?.join("\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_made_secret_holds_a_key_that_can_be_used() {
-        let keys = of(&new(&place()).unwrap()).unwrap();
+        let keys = of(&new(&place(), Use::Host).unwrap()).unwrap();
         assert_eq!(keys.len(), 1);
         assert_eq!(keys[0].algorithm(), Algorithm::Ed25519);
     }
@@ -170,12 +225,12 @@ mod tests {
     #[test]
     fn a_secret_without_a_good_key_is_refused_and_its_text_is_not_repeated() {
         assert!(of(&Secret::default()).is_err());
-        let mut secret = new(&place()).unwrap();
+        let mut secret = new(&place(), Use::Host).unwrap();
         let data = secret.data.as_mut().unwrap();
-        data.insert(ED25519.to_owned(), ByteString(b"hunter2".to_vec()));
+        data.insert(Use::Host.file().to_owned(), ByteString(b"hunter2".to_vec()));
         let told = format!("{:#}", of(&secret).unwrap_err());
         assert!(
-            told.contains(ED25519) && !told.contains("hunter2"),
+            told.contains(Use::Host.file()) && !told.contains("hunter2"),
             "{told}"
         );
     }

@@ -8,12 +8,12 @@ use std::{
 
 use russh::server;
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::{TcpListener, TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection, gateway::Gateway};
+use crate::{connection, gateway::Gateway, workers::Workers};
 
 /// Connections that the kernel keeps until they are taken.
 const BACKLOG: u32 = 4096;
@@ -34,18 +34,30 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Takes connections until told to close.
-pub async fn accept(gateway: Arc<Gateway>, protocol: Arc<server::Config>, listener: TcpListener) {
+/// Takes connections until told to close, and shares them out to the workers.
+pub async fn accept(
+    gateway: Arc<Gateway>,
+    protocol: Arc<server::Config>,
+    listener: TcpListener,
+    workers: &Workers,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = gateway.closing.cancelled() => return,
         };
-        match accepted {
+        // Whoever reads from a socket must belong to the thread that is told of its bytes.
+        match accepted.and_then(|(socket, peer)| Ok((socket.into_std()?, peer))) {
             Ok((socket, peer)) => {
-                let served =
-                    connection::serve(Arc::clone(&gateway), Arc::clone(&protocol), socket, peer);
-                gateway.tasks.spawn(served);
+                let (gateway, protocol) = (Arc::clone(&gateway), Arc::clone(&protocol));
+                let tasks = gateway.tasks.clone();
+                let served = async move {
+                    match TcpStream::from_std(socket) {
+                        Ok(socket) => connection::serve(gateway, protocol, socket, peer).await,
+                        Err(error) => tracing::warn!(%error, "failed to serve a connection"),
+                    }
+                };
+                tasks.spawn_on(served, workers.next());
             }
             // Most of the time: no more file descriptors. Those who are here go on.
             Err(error) => {

@@ -14,8 +14,16 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use crate::audit::Mode;
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Way {
+    mode: &'static str,
     outcome: &'static str,
 }
 
@@ -24,13 +32,25 @@ struct Direction {
     direction: &'static str,
 }
 
+/// Why a channel was not opened though its user may have it and the environment runs.
+const BROKEN: [&str; 8] = [
+    "timeout",
+    "unreachable",
+    "address",
+    "network",
+    "no_host_keys",
+    "host_key",
+    "certificate",
+    "protocol",
+];
+
 /// All counters of the gateway.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     arrivals: Family<Outcome, Counter>,
     logins: Family<Outcome, Counter>,
-    channels: Family<Outcome, Counter>,
+    channels: Family<Way, Counter>,
     bytes: Family<Direction, Counter>,
     wakes: Family<Outcome, Counter>,
     dial: Histogram,
@@ -82,7 +102,7 @@ impl Metrics {
         into.register("arrivals", help, self.arrivals.clone());
         let help = "Attempts to log in, by what became of them";
         into.register("logins", help, self.logins.clone());
-        let help = "Channels asked for, by what became of them";
+        let help = "Channels asked for, by mode and what became of them";
         into.register("channels", help, self.channels.clone());
         let help = "Bytes through channels: up is from the client";
         into.register("bytes", help, self.bytes.clone());
@@ -106,6 +126,26 @@ impl Metrics {
         into.register("audit_lines_lost", help, self.audit_lost.clone());
         let help = "Custom resources that could not be read";
         into.register("unreadable_objects", help, self.unreadable.clone());
+        self.begin_at_zero();
+    }
+
+    /// What alerts and dashboards go by (`deploy/monitoring`).
+    fn begin_at_zero(&self) {
+        let outcomes = ["accepted", "connections", "memory", "unauthenticated"];
+        pages::at_zero(&self.arrivals, outcomes.map(|outcome| Outcome { outcome }));
+        let outcomes = ["accepted", "failed"];
+        pages::at_zero(&self.logins, outcomes.map(|outcome| Outcome { outcome }));
+        let directions = ["up", "down"];
+        pages::at_zero(
+            &self.bytes,
+            directions.map(|direction| Direction { direction }),
+        );
+        for mode in [Mode::Jump, Mode::Direct] {
+            let mode = mode.as_str();
+            let way = |outcome| Way { mode, outcome };
+            pages::at_zero(&self.channels, ["opened"].map(way));
+            pages::at_zero(&self.channels, BROKEN.map(way));
+        }
     }
 
     /// Somebody came: `accepted`, or why not.
@@ -119,8 +159,9 @@ impl Metrics {
     }
 
     /// A channel was asked for: `opened`, or why not.
-    pub fn asked(&self, outcome: &'static str) {
-        self.channels.get_or_create(&Outcome { outcome }).inc();
+    pub fn asked(&self, mode: Mode, outcome: &'static str) {
+        let mode = mode.as_str();
+        self.channels.get_or_create(&Way { mode, outcome }).inc();
     }
 
     /// Somebody wanted an environment to start.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use devserver_api::{DevServer, DevServerUser, cidr::Cidr, group};
+use devserver_api::{
+    DevServer, DevServerUser, cidr::Cidr, condition, group, suspension::SuspendedBy,
+};
 use k8s_openapi::{api::core::v1 as core, apimachinery::pkg::apis::meta::v1::Time};
 use kube::ResourceExt;
 
@@ -12,6 +14,8 @@ use crate::{
     target::ServerId,
 };
 
+/// What the operator says of a DevServerUser whose name another one has.
+const USERNAME_TAKEN: &str = "UsernameTaken";
 /// Ports of a pod by which something is reached.
 const NAMED: [&str; 2] = ["ssh", "http"];
 
@@ -34,7 +38,6 @@ pub fn server(server: &DevServer) -> Server {
         .filter_map(|text| Fingerprint::parse(text));
     let of_spec = keys(spec.ssh.public_key.iter().chain(&spec.ssh.public_keys));
     let collaborators = spec.collaborators.iter();
-    let marked = server.annotations().get(group::ANNOTATION_SUSPENDED_BY);
     Server {
         uid: server.uid().unwrap_or_default(),
         owner: spec.owner.clone(),
@@ -42,9 +45,11 @@ pub fn server(server: &DevServer) -> Server {
             .map(|other| (other.user.clone(), keys(&other.public_keys)))
             .collect(),
         keys: of_spec.into_iter().chain(of_objects).collect(),
+        host_keys: told.map_or_else(HashSet::new, |ssh| keys(&ssh.host_keys)),
+        login_user: told.map(|ssh| ssh.user.clone()),
         allowed_networks: allowed_networks(spec.ssh.allowed_cidrs.as_deref()),
         suspended: spec.suspend,
-        suspended_by_policy: marked.is_some_and(|by| by == group::SUSPENDED_BY_POLICY),
+        suspended_by: SuspendedBy::read(server.annotations()),
         ends: server.metadata.deletion_timestamp.is_some(),
         phase: status.and_then(|s| s.phase),
     }
@@ -131,6 +136,9 @@ pub fn person(user: &DevServerUser) -> Person {
             .filter(|s| s.phase.as_deref() != Some("Error"))
             .and_then(|s| s.namespace.clone()),
         keys: keys(&user.spec.ssh_public_keys),
+        refused: status
+            .and_then(|s| condition::find(&s.conditions, condition::VALID))
+            .is_some_and(|c| c.reason == USERNAME_TAKEN),
     }
 }
 
@@ -256,7 +264,7 @@ mod tests {
                          "ssh": {"publicKey": LINE, "publicKeys": ["garbage"], "authorizedKeysFrom": from},
                          "collaborators": [{"user": "bob", "publicKeys": [LINE]}]},
                 "status": {"phase": "Suspended",
-                           "ssh": {"user": "dev", "authorizedKeyFingerprints": [told.to_string(), "garbage"]}}
+                           "ssh": {"user": "coder", "hostKeys": [LINE, "garbage"], "authorizedKeyFingerprints": [told.to_string(), "garbage"]}}
             });
             server(&serde_json::from_value(object).unwrap())
         };
@@ -264,7 +272,9 @@ mod tests {
         let row = read(json!([{"secretKeyRef": {"name": "team", "key": "keys"}}]));
         assert_eq!(row.keys, HashSet::from([key, told]));
         assert_eq!(row.collaborators["bob"], HashSet::from([key]));
-        assert!(row.suspended && row.suspended_by_policy);
+        assert!(row.suspended && row.suspended_by.is_policy());
+        assert_eq!(row.host_keys, HashSet::from([key]));
+        assert_eq!(row.login_user.as_deref(), Some("coder"));
         // Told of objects that the spec no longer names: taken back at once.
         assert_eq!(read(json!([])).keys, HashSet::from([key]));
     }

@@ -15,8 +15,11 @@ use tokio::{
 
 use crate::{
     access::{Grant, Role},
+    audit::{Line, Mode},
+    command::{PATIENCE, Terminal},
     dial::prepare_pod,
     gateway::Gateway,
+    machine::Denial,
     relay::relay,
     route::{self, Refusal, Route},
     table::Table,
@@ -32,6 +35,8 @@ pub struct Wish {
     pub host: String,
     /// Port.
     pub port: u32,
+    /// By which way.
+    pub mode: Mode,
 }
 
 /// Why a channel was not opened.
@@ -43,6 +48,8 @@ pub enum Unopened {
     Silent(ServerId),
     /// The pod says no.
     Unreachable(ServerId),
+    /// Its sshd is reached, and there is no session: direct mode only.
+    Denied(ServerId, Denial),
 }
 
 impl Unopened {
@@ -52,6 +59,7 @@ impl Unopened {
             Self::Refused(refusal) => refusal.reason(),
             Self::Silent(_) => "timeout",
             Self::Unreachable(_) => "unreachable",
+            Self::Denied(_, why) => why.reason(),
         }
     }
 }
@@ -72,8 +80,19 @@ impl fmt::Display for Unopened {
                     "{id} takes no connection just now; it may be restarting, try again"
                 )
             }
+            Self::Denied(id, why) => write!(f, "{id} {why}"),
         }
     }
+}
+
+/// A line of the audit about a wish.
+pub fn line(visit: &Visit, event: &'static str, wish: &Wish) -> Line {
+    let user = visit.grant().map(|grant| grant.user).unwrap_or_default();
+    visit
+        .line(event)
+        .user(&user)
+        .mode(wish.mode)
+        .target(&wish.host, Some(wish.port))
 }
 
 /// Opens the channel and carries its bytes. In a task of its own: whatever is slow here must not hold up the connection.
@@ -86,27 +105,21 @@ pub async fn open(
 ) {
     let asked = Instant::now();
     let found = tokio::select! {
-        found = reach(&visit, &wish) => found,
+        found = reach(&visit, &wish, None) => found,
         () = visit.gone.cancelled() => return,
     };
     let metrics = &visit.gateway.metrics;
-    let line = |event| {
-        let user = visit.grant().map(|grant| grant.user).unwrap_or_default();
-        visit
-            .line(event)
-            .user(&user)
-            .target(&wish.host, Some(wish.port))
-    };
+    let line = |event| line(&visit, event, &wish);
     let (route, pod) = match found {
         Ok(found) => found,
         Err(unopened) => {
-            metrics.asked(unopened.reason());
+            metrics.asked(wish.mode, unopened.reason());
             visit.tell(line("refuse").reason(unopened.reason())).await;
             reply.reject(refusal(&unopened)).await;
             return;
         }
     };
-    metrics.asked("opened");
+    metrics.asked(wish.mode, "opened");
     metrics.open_channels.inc();
     visit
         .tell(line("open").route(&route).lasted(asked.elapsed()))
@@ -136,12 +149,16 @@ fn refusal(unopened: &Unopened) -> ChannelOpenFailure {
     }
 }
 
-/// The pod, within the time a client may be kept waiting.
-async fn reach(visit: &Visit, wish: &Wish) -> Result<(Route, TcpStream), Unopened> {
+/// The pod, within the time a client may be kept waiting; who has a terminal is told how it goes.
+pub async fn reach(
+    visit: &Visit,
+    wish: &Wish,
+    terminal: Option<&Terminal>,
+) -> Result<(Route, TcpStream), Unopened> {
     let gateway = &visit.gateway;
-    let limit = tokio::time::Instant::now() + gateway.settings.open_timeout;
+    let mut limit = tokio::time::Instant::now() + gateway.settings.open_timeout;
     let grant = visit.grant().ok_or(Unopened::Refused(Refusal::NotFound))?;
-    let (route, open) = way(visit, &grant, wish, limit)
+    let (route, open) = way(visit, &grant, wish, &mut limit, terminal)
         .await
         .map_err(Unopened::Refused)?;
     if let Some(pod) = open {
@@ -169,34 +186,44 @@ async fn way(
     visit: &Visit,
     grant: &Grant,
     wish: &Wish,
-    limit: tokio::time::Instant,
+    limit: &mut tokio::time::Instant,
+    terminal: Option<&Terminal>,
 ) -> Result<(Route, Option<TcpStream>), Refusal> {
     let gateway = &visit.gateway;
-    let first_start = limit + FIRST_START;
+    let first_start = *limit + FIRST_START;
     let target = Target::parse(&wish.host).ok_or(Refusal::NotFound)?;
     let mut changes = gateway.changes();
     let mut woken = false;
+    let mut progress = Progress::new(terminal);
     loop {
         changes.mark_unchanged();
-        let (role, refusal) = match look(visit, grant, &target, wish.port) {
+        let (role, refusal) = match look(visit, grant, &target, wish) {
             Ok(route) => return Ok((route, None)),
             Err(told) => told,
         };
         match (&refusal, role) {
-            (Refusal::Suspended { by_policy, .. }, _) if woken && *by_policy => {}
-            (Refusal::Suspended { id, by_policy }, Some(role)) => {
-                start(gateway, id, role, *by_policy, Intent::Connection)
+            (Refusal::Suspended { by, .. }, _) if woken && by.is_policy() => {}
+            (Refusal::Suspended { id, by }, Some(role)) => {
+                start(gateway, id, role, by.is_policy(), Intent::Connection)
                     .await
                     .map_err(|_| refusal.clone())?;
                 woken = true;
+                if terminal.is_some() {
+                    // Who sees how it goes may wait until it runs.
+                    *limit = tokio::time::Instant::now() + gateway.settings.wake_timeout;
+                }
+                progress
+                    .say(&format!("{id} was suspended and is being started"))
+                    .await;
                 continue;
             }
             (Refusal::Starting(id), _) => {
+                progress.say(&format!("{id} is starting")).await;
                 if let Some(route) = early(visit, id, wish.port) {
                     if let Some(pod) = knock(gateway, &route).await {
                         return Ok((route, Some(pod)));
                     }
-                    if tokio::time::Instant::now() > first_start {
+                    if tokio::time::Instant::now() > first_start.max(*limit) {
                         return Err(refusal);
                     }
                     // Either it is asked again, or something has changed: it may have ended.
@@ -206,12 +233,57 @@ async fn way(
             }
             _ => return Err(refusal),
         }
-        if timeout_at(limit - DIAL_RESERVE, changes.changed())
-            .await
-            .is_err()
-        {
+        let last = *limit - DIAL_RESERVE;
+        let next = last.min(progress.next());
+        let waited = timeout_at(next, changes.changed()).await;
+        if waited.is_err() && next >= last {
             return Err(refusal);
         }
+        progress.go_on().await;
+    }
+}
+
+/// Lines for somebody who waits.
+struct Progress<'a> {
+    terminal: Option<&'a Terminal>,
+    told: Option<String>,
+    at: tokio::time::Instant,
+}
+
+impl<'a> Progress<'a> {
+    fn new(terminal: Option<&'a Terminal>) -> Self {
+        let at = tokio::time::Instant::now();
+        Self {
+            terminal,
+            told: None,
+            at,
+        }
+    }
+
+    /// Tells it, once.
+    async fn say(&mut self, text: &str) {
+        if self.told.as_deref() != Some(text) {
+            self.told = Some(text.to_owned());
+            self.tell(text).await;
+        }
+    }
+
+    /// Tells from time to time that it goes on.
+    async fn go_on(&mut self) {
+        if tokio::time::Instant::now() >= self.next() {
+            self.tell("still starting").await;
+        }
+    }
+
+    async fn tell(&mut self, text: &str) {
+        self.at = tokio::time::Instant::now();
+        if let Some(terminal) = self.terminal {
+            terminal.say(text).await;
+        }
+    }
+
+    fn next(&self) -> tokio::time::Instant {
+        self.at + PATIENCE
     }
 }
 
@@ -236,12 +308,12 @@ fn look(
     visit: &Visit,
     grant: &Grant,
     target: &Target,
-    port: u32,
+    wish: &Wish,
 ) -> Result<Route, (Option<Role>, Refusal)> {
     let (client, networks) = (visit.client.ip(), &visit.gateway.settings.pod_networks);
     visit.gateway.ask(|table| {
-        let (id, role) = route::find(table, grant, target).map_err(|no| (None, no))?;
-        route::locate(table, &id, port, client, networks).map_err(|no| (Some(role), no))
+        let (id, role) = route::find(table, grant, target, wish.mode).map_err(|no| (None, no))?;
+        route::locate(table, &id, wish.port, client, networks).map_err(|no| (Some(role), no))
     })
 }
 

@@ -1,6 +1,6 @@
 //! Bytes between a channel and a pod, without a copy of our own and without a buffer while nothing moves.
 //!
-//! Only ways with back pressure are used: reading a message at a time from the channel, and sending within its window.
+//! Only ways with back pressure are used: reading messages from the channel as they come, and sending within its window.
 
 use std::{
     io,
@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, server::Msg};
 use tokio::{
     io::AsyncWriteExt,
@@ -19,6 +19,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::gather::Gathered;
 
 /// Most bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
@@ -138,24 +140,24 @@ async fn up(
     counted: &AtomicU64,
     both: &Ends,
 ) -> End {
+    let mut data = Gathered::default();
     loop {
-        let written = match from.wait().await {
-            Some(ChannelMsg::Data { data }) => {
-                let written = to.write_all(&data).await;
-                counted.fetch_add(data.len() as u64, Relaxed);
-                written
-            }
-            Some(ChannelMsg::Eof) => {
+        let then = data.fill(&mut from).await;
+        let count = data.remaining() as u64;
+        let mut written = to.write_all_buf(&mut data).await;
+        counted.fetch_add(count, Relaxed);
+        match then {
+            Some(Some(ChannelMsg::Eof)) if written.is_ok() => {
                 both.client.store(true, Relaxed);
                 if both.pod.load(Relaxed) {
                     return End::Client;
                 }
-                to.shutdown().await
+                written = to.shutdown().await;
             }
-            Some(ChannelMsg::Close) => return End::Client,
-            Some(_) => Ok(()),
-            None => return End::Gone,
-        };
+            Some(Some(ChannelMsg::Close)) => return End::Client,
+            Some(None) => return End::Gone,
+            _ => {}
+        }
         if written.is_err() {
             return End::Broken;
         }

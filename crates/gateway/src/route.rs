@@ -5,11 +5,13 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use devserver_api::{Phase, cidr::Cidr, group};
+use devserver_api::{Phase, cidr::Cidr, group, suspension::SuspendedBy};
 
 use crate::{
     access::{self, Grant, Role},
     address,
+    audit::Mode,
+    escape::escape,
     table::{Pod, Server, Table},
     target::{ServerId, Target},
 };
@@ -41,8 +43,8 @@ pub enum Refusal {
     Suspended {
         /// The server.
         id: ServerId,
-        /// Whether a policy stopped it, and not its owner.
-        by_policy: bool,
+        /// Who or what stopped it.
+        by: SuspendedBy,
     },
     /// On its way; later it may answer.
     Starting(ServerId),
@@ -85,16 +87,16 @@ impl fmt::Display for Refusal {
                 write!(f, "several environments have that name; write one of {}", names.join(", "))
             }
             Self::Port(port) => write!(f, "port {port} is not one an environment has here; use 22"),
-            Self::Suspended { id, by_policy: false } => write!(
-                f,
-                "{id} was suspended by its owner; start it with `devctl resume {}`",
-                id.name
-            ),
-            Self::Suspended { id, by_policy: true } => write!(
-                f,
-                "{id} is suspended because nobody used it; start it with `devctl resume {}`",
-                id.name
-            ),
+            Self::Suspended { id, by } => {
+                match by {
+                    SuspendedBy::User(name) => write!(f, "{id} was suspended by {}", escape(name)),
+                    SuspendedBy::Somebody => write!(f, "{id} was suspended on request"),
+                    SuspendedBy::Policy(_) => {
+                        write!(f, "{id} is suspended because nobody used it")
+                    }
+                }?;
+                write!(f, "; start it with `devctl resume {}`", id.name)
+            }
             Self::Starting(id) => write!(f, "{id} is starting; try again in a moment"),
             Self::Ends(id) => write!(f, "{id} is being deleted"),
             Self::Failed(id) => {
@@ -114,7 +116,16 @@ impl fmt::Display for Refusal {
 
 /// The server that a target means for somebody. Only servers they may reach are looked at, so what others have changes
 /// neither the answer nor its time.
-pub fn find(table: &Table, grant: &Grant, target: &Target) -> Result<(ServerId, Role), Refusal> {
+pub fn find(
+    table: &Table,
+    grant: &Grant,
+    target: &Target,
+    mode: Mode,
+) -> Result<(ServerId, Role), Refusal> {
+    let may = match mode {
+        Mode::Jump => access::may_reach,
+        Mode::Direct => access::may_enter,
+    };
     let wanted = target.server.as_str();
     let in_namespace = |id: &ServerId| match &target.namespace {
         Some(namespace) => id.namespace == *namespace,
@@ -125,7 +136,7 @@ pub fn find(table: &Table, grant: &Grant, target: &Target) -> Result<(ServerId, 
         .into_iter()
         .filter(|(id, _)| id.name == wanted && in_namespace(id))
         .filter_map(|(id, server)| {
-            let role = access::may_reach(table, grant, id, server)?;
+            let role = may(table, grant, id, server)?;
             Some((id.clone(), role))
         })
         .collect();
@@ -187,7 +198,7 @@ fn at(
     if server.suspended {
         return Err(Refusal::Suspended {
             id: id.clone(),
-            by_policy: server.suspended_by_policy,
+            by: server.suspended_by.clone(),
         });
     }
     let Some((pod, ip)) = addressed(table, id, server, may) else {

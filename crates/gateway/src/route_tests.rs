@@ -57,7 +57,13 @@ fn table() -> Table {
 }
 
 fn find_in(table: &Table, user: &str, text: &str) -> Result<ServerId, Refusal> {
-    find(table, &grant(user), &Target::parse(text).unwrap()).map(|(id, _)| id)
+    find(
+        table,
+        &grant(user),
+        &Target::parse(text).unwrap(),
+        Mode::Jump,
+    )
+    .map(|(id, _)| id)
 }
 
 fn locate_with(change: impl FnOnce(&mut Server, &mut Pod), port: u32) -> Result<Route, Refusal> {
@@ -151,10 +157,10 @@ fn the_client_is_told_why_there_is_no_way() {
         (
             &(|s: &mut Server, _: &mut Pod| s.suspended = true) as &dyn Fn(&mut Server, &mut Pod),
             "suspended",
-            "its owner",
+            "on request",
         ),
         (
-            &|s, _| (s.suspended, s.suspended_by_policy) = (true, true),
+            &|s, _| (s.suspended, s.suspended_by) = (true, SuspendedBy::Policy("idle".to_owned())),
             "suspended",
             "nobody used it",
         ),

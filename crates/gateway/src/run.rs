@@ -19,15 +19,17 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     args::Options,
     audit::Audit,
+    authority::Authority,
     connection::protocol,
     dial::PodNetwork,
     gateway::{Edges, Gateway},
-    host_keys,
+    host_keys::{self, Use},
     key_files::{self, Paths, Trusted},
     listen, memory,
     settings::Settings,
     wake::{Cluster, Wake},
     watch,
+    workers::Workers,
 };
 
 /// How long the last lines of the audit may take.
@@ -46,7 +48,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let client = Client::try_default()
         .await
         .context("failed to find the cluster")?;
-    let host_keys = host_keys(&client, &options).await?;
+    let (host_keys, authority) = own_keys(&client, &options).await?;
     let mut settings = Settings::from(&options);
     settings.max_memory = settings.max_memory.or_else(memory::default_bound);
     let protocol = Arc::new(protocol(&settings, host_keys));
@@ -59,9 +61,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         }
         None => Audit::to(stdout()).context("failed to start the audit"),
     }?;
-    let dial = Arc::new(PodNetwork);
-    let gateway = Gateway::new(settings, trusted, Edges { dial, wake, audit });
+    let edges = Edges {
+        dial: Arc::new(PodNetwork),
+        wake,
+        audit,
+        authority: authority.map(Authority::new).map(Arc::new),
+    };
+    let gateway = Gateway::new(settings, trusted, edges);
     let ends = on_signal()?;
+    let workers = Workers::start().context("failed to start the threads that serve connections")?;
     let namespace = options.watch_namespace.clone();
     let accepting = async {
         // Before that, everybody would be a stranger; and who cannot be served should be told so by the port.
@@ -70,7 +78,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             .with_context(|| format!("failed to listen on {}", options.ssh))?;
         tracing::info!(address = %listener.local_addr()?, "serves ssh");
         gateway.ready.store(true, Ordering::Relaxed);
-        listen::accept(Arc::clone(&gateway), protocol, listener).await;
+        listen::accept(Arc::clone(&gateway), protocol, listener, &workers).await;
         // Closed, not broken: what is open goes on until it is drained.
         std::future::pending::<anyhow::Result<()>>().await
     };
@@ -99,16 +107,28 @@ fn pages(gateway: &Gateway) -> Pages {
         ready: Arc::clone(&gateway.ready),
         why_not: "the table is not filled yet, or this replica is ending",
         metrics: Arc::new(move || metrics.text()),
+        further: Vec::new(),
     }
 }
 
-async fn host_keys(client: &Client, options: &Options) -> anyhow::Result<Vec<PrivateKey>> {
+/// Host keys, and the authority's key where direct mode is on.
+async fn own_keys(
+    client: &Client,
+    options: &Options,
+) -> anyhow::Result<(Vec<PrivateKey>, Option<PrivateKey>)> {
     let Some(place) = &options.keys.host_key_secret else {
-        return Ok(key_files::host_keys(&options.keys.host_keys)?);
+        return Ok((key_files::host_keys(&options.keys.host_keys)?, None));
     };
-    let keys = host_keys::ensure(client, place).await?;
-    host_keys::publish(client, place, &keys).await?;
-    Ok(keys)
+    let keys = host_keys::ensure(client, place, Use::Host).await?;
+    let authority = match &options.keys.direct_authority_secret {
+        Some(place) => host_keys::ensure(client, place, Use::Authority)
+            .await?
+            .into_iter()
+            .next(),
+        None => None,
+    };
+    host_keys::publish(client, place, &keys, authority.as_ref()).await?;
+    Ok((keys, authority))
 }
 
 fn on_signal() -> anyhow::Result<CancellationToken> {

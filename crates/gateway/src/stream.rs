@@ -5,32 +5,52 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::{
+    io::poll_read_buf,
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+};
+
+/// Most bytes that are read ahead: russh asks for the length of each packet by itself, and a call to the kernel for four
+/// bytes costs as much as one for two packets.
+const CHUNK: usize = 64 * 1024;
+/// Reads of that many bytes go past the buffer.
+const DIRECT: usize = 16 * 1024;
 
 /// A connection that fails as soon as it is cut.
 #[derive(Debug)]
 pub struct Cuttable {
     socket: TcpStream,
-    /// What was read with the PROXY header and belongs after it.
-    first: Vec<u8>,
+    /// What was read and not taken yet.
+    held: BytesMut,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Cuttable {
-    /// Until the token is cancelled.
-    pub fn new(socket: TcpStream, first: Vec<u8>, cut: CancellationToken) -> Self {
+    /// Until the token is cancelled; `first` was read with the PROXY header and belongs after it.
+    pub fn new(socket: TcpStream, first: &[u8], cut: CancellationToken) -> Self {
         Self {
             socket,
-            first,
+            held: BytesMut::from(first),
             cut: Box::pin(cut.cancelled_owned()),
         }
+    }
+
+    /// Reads what is there; without anything, thousands of idle connections need no buffer.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.held.reserve(CHUNK);
+        let read = poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.held);
+        if read.is_pending() {
+            self.held = BytesMut::new();
+        }
+        read.map_ok(|_| ())
     }
 
     /// Both directions are polled by one task, so one waker is enough.
@@ -49,13 +69,16 @@ impl AsyncRead for Cuttable {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        if !self.first.is_empty() {
-            let count = self.first.len().min(into.remaining());
-            let given: Vec<u8> = self.first.drain(..count).collect();
-            into.put_slice(&given);
-            return Poll::Ready(Ok(()));
+        let this = &mut *self;
+        if this.held.is_empty() {
+            if into.remaining() >= DIRECT {
+                return Pin::new(&mut this.socket).poll_read(cx, into);
+            }
+            ready!(this.poll_fill(cx))?;
         }
-        Pin::new(&mut self.socket).poll_read(cx, into)
+        let count = this.held.len().min(into.remaining());
+        into.put_slice(&this.held.split_to(count));
+        Poll::Ready(Ok(()))
     }
 }
 

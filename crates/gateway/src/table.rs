@@ -7,7 +7,7 @@ use std::{
     net::IpAddr,
 };
 
-use devserver_api::{Phase, cidr::Cidr};
+use devserver_api::{Phase, cidr::Cidr, suspension::SuspendedBy};
 
 use crate::{fingerprint::Fingerprint, target::ServerId};
 
@@ -22,13 +22,17 @@ pub struct Server {
     pub collaborators: BTreeMap<String, HashSet<Fingerprint>>,
     /// Keys of `spec.ssh`, and those of `authorizedKeysFrom` as the operator tells them.
     pub keys: HashSet<Fingerprint>,
+    /// `status.ssh.hostKeys`: by what its sshd is known.
+    pub host_keys: HashSet<Fingerprint>,
+    /// `status.ssh.user`: who logs in there; absent: not told yet.
+    pub login_user: Option<String>,
     /// `spec.ssh.allowedCIDRs` with something in it: the networks people may come from. An empty list leaves the gateway as
     /// the only way in, and so does not bound it.
     pub allowed_networks: Option<Vec<Cidr>>,
     /// `spec.suspend`.
     pub suspended: bool,
-    /// Whether a policy suspended it, and not its owner.
-    pub suspended_by_policy: bool,
+    /// Who or what did.
+    pub suspended_by: SuspendedBy,
     /// Whether it is being deleted.
     pub ends: bool,
     /// `status.phase`.
@@ -69,6 +73,8 @@ pub struct Person {
     pub namespace: Option<String>,
     /// `spec.sshPublicKeys`.
     pub keys: HashSet<Fingerprint>,
+    /// Whether the operator has refused the name, because another DevServerUser has it: then nothing of it counts.
+    pub refused: bool,
 }
 
 /// The index.
@@ -147,10 +153,16 @@ impl Table {
         of_nodes.any(|host| *host == address)
     }
 
-    /// The DevServerUsers of that name; one, unless an administrator made a mistake.
+    /// The DevServerUsers of that name that can be believed: one. Where there are several, those without the namespace of the
+    /// name are not it, also before the operator has said so.
     pub fn people(&self, username: &str) -> impl Iterator<Item = &Person> {
-        let names = self.by_username.get(username).into_iter().flatten();
-        names.filter_map(|name| self.people.get(name))
+        let all = || {
+            let names = self.by_username.get(username).into_iter().flatten();
+            let people = names.filter_map(|name| self.people.get(name));
+            people.filter(|person| !person.refused)
+        };
+        let is_settled = all().any(|person| person.namespace.is_some());
+        all().filter(move |person| !is_settled || person.namespace.is_some())
     }
 
     /// The namespaces that are the user's own.

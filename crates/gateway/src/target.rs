@@ -31,6 +31,15 @@ pub struct Target {
     pub namespace: Option<String>,
 }
 
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{}.{namespace}", self.server),
+            None => self.server.fmt(f),
+        }
+    }
+}
+
 impl Target {
     /// Reads the host of a `direct-tcpip` request. `None` for anything that is not exactly a name: an address, a name of the
     /// DNS, an empty part, a capital letter. Nothing is trimmed, folded or decoded, and nothing is ever looked up in the DNS.
@@ -115,11 +124,7 @@ mod tests {
         #[test]
         fn what_is_read_is_what_was_written(text in "\\PC{0,80}|[-a-z0-9.]{0,130}") {
             if let Some(target) = Target::parse(&text) {
-                let again = match &target.namespace {
-                    Some(namespace) => format!("{}.{namespace}", target.server),
-                    None => target.server.to_string(),
-                };
-                prop_assert_eq!(again, text);
+                prop_assert_eq!(target.to_string(), text);
             }
         }
 

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use devserver_api::{DevServer, group};
+use devserver_api::{DevServer, group, suspension::SuspendedBy};
 use futures::future::BoxFuture;
 use kube::{
     Api, Client, ResourceExt,
@@ -84,8 +84,7 @@ async fn resume(api: Api<DevServer>, name: &str, uid: &str, by_policy: bool) -> 
         if !server.spec.suspend {
             return Ok(());
         }
-        let marked = server.annotations().get(group::ANNOTATION_SUSPENDED_BY);
-        if by_policy && marked.is_none_or(|by| by != group::SUSPENDED_BY_POLICY) {
+        if by_policy && !SuspendedBy::read(server.annotations()).is_policy() {
             return Err(Error::Changed);
         }
         let patch = json!({

@@ -1,10 +1,19 @@
 //! The API server.
 
-use crate::{error::Error, process::Component, starting::Starting};
+use crate::{certs, error::Error, process::Component, starting::Starting};
+
+/// Identity providers whose tokens it takes. There is none at the beginning; it reads the file again when it changes.
+const AUTHENTICATION: &str = "\
+apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+jwt: []
+";
 
 /// Serves at the node's address, which host, pods and components all reach.
 pub fn component(lab: &Starting) -> Result<Component, Error> {
     let pki = |file: &str| lab.dir.text(&format!("pki/{file}"));
+    let authentication = "authentication.yaml";
+    certs::write(&lab.dir.join(authentication), AUTHENTICATION)?;
     let mut args = vec![
         "--etcd-servers=http://127.0.0.1:2379".to_owned(),
         "--bind-address=0.0.0.0".into(),
@@ -17,6 +26,7 @@ pub fn component(lab: &Starting) -> Result<Component, Error> {
         format!("--service-account-key-file={}", pki("sa.pub")),
         format!("--service-account-signing-key-file={}", pki("sa.key")),
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local".into(),
+        format!("--authentication-config={}", lab.dir.text(authentication)),
         "--authorization-mode=Node,RBAC".into(),
         "--enable-admission-plugins=NodeRestriction".into(),
         "--allow-privileged".into(),

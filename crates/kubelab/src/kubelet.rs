@@ -10,10 +10,21 @@ use crate::{
     starting::Starting,
 };
 
+/// A seccomp profile as nodes have it where `operator.config.docker.seccompProfile` names it.
+const SECCOMP: (&str, &str) = (
+    "kubelet/seccomp/devserver",
+    include_str!("../../../deploy/seccomp/docker-rootless.json"),
+);
+
 /// Writes its configuration and gives the way to call it.
 pub fn component(lab: &Starting) -> Result<Component, Error> {
     let path = lab.dir.join("kubelet.json");
     fs::write(&path, configuration(lab).to_string()).at("write", &path)?;
+    let (folder, profile) = SECCOMP;
+    let folder = lab.dir.join(folder);
+    fs::create_dir_all(&folder).at("create", &folder)?;
+    let file = folder.join("docker-rootless.json");
+    fs::write(&file, profile).at("write", &file)?;
     lab.component(
         "kubelet",
         [

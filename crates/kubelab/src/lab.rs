@@ -345,6 +345,9 @@ fn node(lab: &mut Starting, config: &LabConfig, archives: &[images::Archive]) ->
         policy::start(lab, program)?;
     }
     lab.wait("containerd ready", "containerd", 30, containerd::ready)?;
+    // All kubelets of a machine listen at one socket for device plugins: one that starts takes it from those that run, but two
+    // that start at the same moment are in each other's way, and one of them ends.
+    let _alone = Lock::acquire(Path::new(STATE).join(".starting-kubelet"))?;
     lab.start(&kubelet::component(lab)?)?;
     lab.start(&proxy::component(lab)?)?;
     storage::start(lab, Some(&lab.name.node()))?;

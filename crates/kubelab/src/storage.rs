@@ -1,4 +1,4 @@
-//! Volumes: a provisioner outside of the cluster and the storage class `standard`.
+//! Volumes: a provisioner outside of the cluster, the storage class `standard`, and that kubelets may always read claims.
 
 use crate::{bundle, error::Error, starting::Starting};
 

@@ -1,5 +1,6 @@
 //! Writes what differs and nothing else; the workload last.
 
+use devserver_api::{DevServer, names::ServerName};
 use devserver_core::{Environment, Kind, Object, Problem, desired, desired::superfluous, diff};
 use futures::future::{try_join, try_join_all};
 use kube::{
@@ -71,7 +72,7 @@ async fn one(ctx: &Context, env: &Environment, object: &Object) -> Result<Option
     let seen = look(ctx, env, object).await?;
     let wanted = object.to_value();
     if let Some(seen) = &seen {
-        if kind != Kind::PersistentVolumeClaim {
+        if object.is_owned() {
             let problem = ownership(&metadata(seen), &env.uid).problem(kind.as_str(), name);
             if problem.is_some() {
                 return Ok(problem);
@@ -79,6 +80,10 @@ async fn one(ctx: &Context, env: &Environment, object: &Object) -> Result<Option
         }
         if diff::is_applied(&wanted, seen) {
             return Ok(None);
+        }
+        // What a binding gives cannot change: the old one goes first, and with it its rights.
+        if kind == Kind::RoleBinding && wanted.get("roleRef") != seen.get("roleRef") {
+            delete(ctx, &env.namespace, kind, &metadata(seen)).await?;
         }
     }
     match apply(ctx, kind, &env.namespace, name, &wanted).await {
@@ -123,24 +128,52 @@ async fn remove_superfluous(
     objects: &[Object],
 ) -> Result<(), Error> {
     for (kind, name) in superfluous(env, objects) {
-        remove(ctx, env, kind, &name).await?;
+        remove(ctx, &env.namespace, &env.uid, kind, &name).await?;
     }
     Ok(())
 }
 
-async fn remove(ctx: &Context, env: &Environment, kind: Kind, name: &str) -> Result<(), Error> {
-    let Some(seen) = view(ctx, kind, &env.namespace, name) else {
+async fn remove(
+    ctx: &Context,
+    namespace: &str,
+    uid: &str,
+    kind: Kind,
+    name: &str,
+) -> Result<(), Error> {
+    let Some(seen) = view(ctx, kind, namespace, name) else {
         return Ok(());
     };
     let meta = metadata(&seen);
-    if ownership(&meta, &env.uid) != Ownership::Ours || meta.deletion_timestamp.is_some() {
+    if ownership(&meta, uid) != Ownership::Ours || meta.deletion_timestamp.is_some() {
         return Ok(());
     }
+    delete(ctx, namespace, kind, &meta).await
+}
+
+async fn delete(
+    ctx: &Context,
+    namespace: &str,
+    kind: Kind,
+    seen: &ObjectMeta,
+) -> Result<(), Error> {
     ctx.leadership.check()?;
-    objects::delete(&api(ctx, kind, &env.namespace), &meta).await?;
+    objects::delete(&api(ctx, kind, namespace), seen).await?;
     ctx.metrics.wrote("delete", kind.as_str());
-    ctx.written.forget(kind, &env.namespace, name);
+    let name = seen.name.as_deref().unwrap_or_default();
+    ctx.written.forget(kind, namespace, name);
     Ok(())
+}
+
+/// Takes the rights in the cluster that the platform no longer allows, though the spec that asks for them is invalid: what
+/// runs is left alone, but not what it may do.
+pub async fn revoke(ctx: &Context, server: &DevServer) -> Result<(), Error> {
+    let namespace = server.metadata.namespace.as_deref().unwrap_or_default();
+    let uid = server.metadata.uid.as_deref().unwrap_or_default();
+    let name = ServerName::parse(server.metadata.name.as_deref().unwrap_or_default());
+    let Ok(name) = name else {
+        return Ok(());
+    };
+    remove(ctx, namespace, uid, Kind::RoleBinding, &name.role_binding()).await
 }
 
 fn metadata(object: &Value) -> ObjectMeta {

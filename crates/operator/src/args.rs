@@ -27,6 +27,10 @@ pub struct Options {
     /// Configuration file (YAML). Absent: the defaults. A mistake in it stops the operator.
     #[arg(long, env = "DEVSERVER_OPERATOR_CONFIG")]
     pub config: Option<PathBuf>,
+    /// File with the key by which agents know the operator: at least 32 bytes. Absent: agents are not asked with a token, and
+    /// do not answer.
+    #[arg(long, env = "DEVSERVER_ACTIVITY_KEY_FILE")]
+    pub activity_key_file: Option<PathBuf>,
     /// Look after DevServers of this namespace only. Absent: of all.
     #[arg(long)]
     pub watch_namespace: Option<String>,
@@ -50,6 +54,9 @@ pub struct Options {
     /// Address of /healthz, /readyz and /metrics.
     #[arg(long, default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// Address of reports of usage, where the configuration has a ledger. Who asks needs a token.
+    #[arg(long, default_value = "0.0.0.0:8081")]
+    pub usage_listen: SocketAddr,
     /// Seconds after which each DevServer is looked at again though nothing was seen to change (spread by 20 %).
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub resync: u64,

@@ -12,6 +12,7 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, Event, Node, PersistentVolumeClaim, Pod, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
+    rbac::v1::RoleBinding,
 };
 use kube::{
     Api, Client, Resource,
@@ -52,6 +53,8 @@ pub struct Caches {
     pub network_policies: Store<NetworkPolicy>,
     /// Owned PodDisruptionBudgets.
     pub disruption_budgets: Store<PodDisruptionBudget>,
+    /// RoleBindings that carry our labels.
+    pub role_bindings: Store<RoleBinding>,
     /// Pods of owned StatefulSets.
     pub pods: Store<Pod>,
     /// All claims: homes carry our labels, shared ones need not.
@@ -115,6 +118,7 @@ impl Watches {
             workloads: self.owned(Kind::StatefulSet, &ours),
             network_policies: self.owned(Kind::NetworkPolicy, &ours),
             disruption_budgets: self.owned(Kind::PodDisruptionBudget, &ours),
+            role_bindings: self.owned(Kind::RoleBinding, &ours),
             pods: self.namespaced(&ours, "pods", |pod: &Pod| wake::labelled(pod)),
             claims: {
                 let servers = servers.clone();
@@ -349,6 +353,7 @@ impl Caches {
         self.workloads.wait_until_ready().await?;
         self.network_policies.wait_until_ready().await?;
         self.disruption_budgets.wait_until_ready().await?;
+        self.role_bindings.wait_until_ready().await?;
         self.pods.wait_until_ready().await?;
         self.claims.wait_until_ready().await?;
         self.failures.wait_until_ready().await?;

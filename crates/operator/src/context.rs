@@ -9,8 +9,9 @@ use kube::{
 };
 
 use crate::{
-    backoff::Backoff, caches::Caches, clock::Clock, gateway::Gateway, lease::Leadership,
-    metrics::Metrics, server::Turns, team::Places, written::Written,
+    backoff::Backoff, caches::Caches, clock::Clock, gateway::Gateway, idle, lease::Leadership,
+    metrics::Metrics, notify::Notifier, server::Turns, team::Places, usage::Spendings,
+    written::Written,
 };
 
 /// What every look at a DevServer needs.
@@ -35,10 +36,22 @@ pub struct Context {
     pub clock: Arc<Clock>,
     /// Whose turn it is to be deleted.
     pub turns: Turns,
+    /// Whose turn it is to be stopped, because nobody uses it.
+    pub idle_turns: Turns,
+    /// Whose home's turn it is to be removed.
+    pub trash_turns: Turns,
+    /// How agents are asked.
+    pub agents: idle::Agents,
+    /// What agents said last.
+    pub reports: idle::Reports,
+    /// How owners are told.
+    pub notifier: Arc<Notifier>,
     /// Name of this replica.
     pub identity: String,
     /// The gateway, if there is one.
     pub gateway: Arc<Gateway>,
+    /// What teams have spent; `None`: nothing is counted.
+    pub spendings: Option<Arc<Spendings>>,
     /// Events for people.
     pub recorder: Recorder,
     /// Time between two looks when nothing is seen to change.

@@ -34,6 +34,9 @@ pub enum Error {
 }
 
 impl Error {
+    /// All words of [`Error::category`].
+    pub const CATEGORIES: [&'static str; 5] = ["api", "timeout", "not_leader", "host_keys", "task"];
+
     /// Bounded word for metrics.
     pub fn category(&self) -> &'static str {
         match self {

@@ -1,5 +1,10 @@
 //! Counters, in Prometheus' naming; every label has few values.
 
+mod environments;
+mod idle;
+
+use std::sync::Arc;
+
 use devserver_core::Clocks;
 use devserver_process::pages;
 use prometheus_client::{
@@ -12,6 +17,11 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
+
+pub use environments::{Environments, PATH as ENVIRONMENTS_PATH};
+pub use idle::Idle;
+
+use crate::{error::Error, usage::UsageMetrics};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
@@ -31,9 +41,14 @@ pub struct Metrics {
     seconds: Histogram,
     writes: Family<Write, Counter>,
     expirations: Family<Outcome, Counter>,
+    idle: Idle,
     difference: Gauge,
     unreadable: Counter,
     leader: Gauge,
+    /// Single environments, on a page of their own.
+    pub environments: Environments,
+    /// The ledger's.
+    pub usage: Arc<UsageMetrics>,
 }
 
 impl Metrics {
@@ -55,6 +70,7 @@ impl Metrics {
             Unit::Seconds,
             difference.clone(),
         );
+        let idle = Idle::new(&mut registry);
         let (unreadable, leader) = (Counter::default(), Gauge::default());
         registry.register(
             "reconciles",
@@ -74,15 +90,24 @@ impl Metrics {
             unreadable.clone(),
         );
         registry.register("leader", "1 while this replica works", leader.clone());
+        let usage = Arc::new(UsageMetrics::default());
+        usage.register(&mut registry);
+        let outcomes = ["ok"].into_iter().chain(Error::CATEGORIES);
+        pages::at_zero(&looks, outcomes.map(|outcome| Outcome { outcome }));
+        let outcomes = ["deleted", "waits", "clock_skew"];
+        pages::at_zero(&expirations, outcomes.map(|outcome| Outcome { outcome }));
         Self {
             registry,
             looks,
             seconds,
             writes,
             expirations,
+            idle,
             difference,
             unreadable,
             leader,
+            environments: Environments::default(),
+            usage,
         }
     }
 
@@ -100,6 +125,11 @@ impl Metrics {
     /// A DevServer's time is over: `deleted`, `waits` or `clock_skew`.
     pub fn expired(&self, outcome: &'static str) {
         self.expirations.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// What is counted of idle environments.
+    pub fn idle(&self) -> &Idle {
+        &self.idle
     }
 
     /// What the clocks said.

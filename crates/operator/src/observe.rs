@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use devserver_api::{DevServer, names::ServerName};
-use devserver_core::{Kind, Observed, References, observed::UnboundClaim};
+use devserver_api::{DevServer, DevServerUser, names::ServerName};
+use devserver_core::{Kind, Observed, References, observed::UnboundClaim, user};
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
@@ -36,6 +36,7 @@ pub fn view(ctx: &Context, kind: Kind, namespace: &str, name: &str) -> Option<Va
         Kind::StatefulSet => cached(&caches.workloads, namespace, name),
         Kind::NetworkPolicy => cached(&caches.network_policies, namespace, name),
         Kind::PodDisruptionBudget => cached(&caches.disruption_budgets, namespace, name),
+        Kind::RoleBinding => cached(&caches.role_bindings, namespace, name),
         Kind::PersistentVolumeClaim => cached(&caches.claims, namespace, name),
         Kind::Secret => None,
     };
@@ -71,7 +72,11 @@ pub fn references(ctx: &Context, server: &DevServer) -> References {
             .map(|f| f.as_ref().clone())
             .collect(),
         home_claim: name
+            .as_ref()
             .and_then(|n| claim(&n.home_claim()))
+            .map(|c| c.as_ref().clone()),
+        docker_claim: name
+            .and_then(|n| claim(&n.docker_claim()))
             .map(|c| c.as_ref().clone()),
         claims: Some(claims(ctx, server)),
         template_home_size: workload.and_then(template_home_size),
@@ -79,7 +84,21 @@ pub fn references(ctx: &Context, server: &DevServer) -> References {
         ..References::default()
     };
     team::add(ctx, server, &mut references);
+    references.people = people(ctx, server);
+    references.gateway_authorities = ctx.gateway.authorities();
     references
+}
+
+/// The DevServerUsers of the owner and the collaborators. Only administrators write them; of two with one name that counts
+/// which has the namespace of the name.
+fn people(ctx: &Context, server: &DevServer) -> Vec<DevServerUser> {
+    let collaborators = server.spec.collaborators.iter().map(|other| &other.user);
+    let names: BTreeSet<&String> = server.spec.owner.iter().chain(collaborators).collect();
+    let users = &ctx.caches.users;
+    let known = users.state_filter(|user| names.contains(&user.spec.username));
+    let of = |name: &&String| user::of_namespace(&user::namespace_name(name), &known);
+    let people = names.iter().filter_map(of);
+    people.map(|user| user.as_ref().clone()).collect()
 }
 
 /// The claims that the DevServer or a flavor names, those that are there.
@@ -142,12 +161,7 @@ pub fn environment(ctx: &Context, server: &DevServer) -> Observed {
         .filter(|w: &StatefulSet| ours(&w.metadata));
     let ssh_service = typed(view(ctx, Kind::Service, namespace, &name.ssh_service()))
         .filter(|s: &k8s_openapi::api::core::v1::Service| ours(&s.metadata));
-    let pod = ctx
-        .caches
-        .pods
-        .get(&ObjectRef::new(&name.pod()).within(namespace))
-        .filter(|pod| is_of(pod, uid))
-        .map(|pod| pod.as_ref().clone());
+    let pod = pod(ctx, server);
     Observed {
         create_failure: workload.as_ref().and_then(|w| create_failure(ctx, w)),
         unbound_claims: pod.as_ref().map(|p| unbound(ctx, p)).unwrap_or_default(),
@@ -156,6 +170,16 @@ pub fn environment(ctx: &Context, server: &DevServer) -> Observed {
         ssh_service,
         ..Observed::default()
     }
+}
+
+/// Its pod.
+pub fn pod(ctx: &Context, server: &DevServer) -> Option<Pod> {
+    let metadata = &server.metadata;
+    let name = ServerName::parse(metadata.name.as_deref()?).ok()?;
+    let reference = ObjectRef::new(&name.pod()).within(metadata.namespace.as_deref()?);
+    let pod = ctx.caches.pods.get(&reference)?;
+    let uid = metadata.uid.as_deref().unwrap_or_default();
+    is_of(&pod, uid).then(|| pod.as_ref().clone())
 }
 
 /// Claims of the pod without a volume.

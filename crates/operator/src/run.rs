@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use devserver_api::{DevServer, DevServerUser};
-use devserver_core::Platform;
+use devserver_core::{Platform, activity};
 use devserver_process::pages::{self, Pages};
 use futures::{StreamExt, stream};
 use kube::{
@@ -35,10 +35,14 @@ use crate::{
     context::{Context, reporter},
     flavor,
     gateway::Gateway,
+    idle,
     lease::{Elector, Leadership},
-    metrics::Metrics,
+    metrics::{ENVIRONMENTS_PATH, Metrics},
+    notify::Notifier,
     server,
     team::Places,
+    trash,
+    usage::{self, Ledger, Spendings},
     user,
     written::Written,
 };
@@ -57,6 +61,7 @@ struct Process {
     identity: String,
     metrics: Arc<Metrics>,
     ready: Arc<AtomicBool>,
+    ledger: Option<Arc<Ledger>>,
 }
 
 /// Runs until SIGTERM or until a part ends.
@@ -65,8 +70,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let cluster = Config::infer()
         .await
         .context("failed to find a cluster to work for")?;
+    let platform = platform(&options)?;
     let process = Process {
-        platform: platform(&options)?,
+        ledger: Ledger::new(&platform),
+        platform,
         client: clock
             .client(cluster)
             .context("failed to set up the connection")?,
@@ -81,10 +88,12 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         options,
     };
     let metrics = process.metrics.clone();
+    let environments = metrics.environments.clone();
     let pages = Pages {
         ready: process.ready.clone(),
         why_not: "the caches are not filled yet",
         metrics: Arc::new(move || metrics.text()),
+        further: vec![(ENVIRONMENTS_PATH, Arc::new(move || environments.text()))],
     };
     let mut pages = tokio::spawn(pages::serve(process.options.listen, pages));
     let mut stop = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
@@ -99,6 +108,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             Ok(Err(error)) => Err(error),
             _ => bail!("the health server ended"),
         },
+        ended = process.reports() => ended,
         _ = stop.recv() => { tracing::info!("SIGTERM: ends"); Ok(()) }
         _ = interrupt.recv() => { tracing::info!("SIGINT: ends"); Ok(()) }
     };
@@ -106,6 +116,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         elector.release().await;
     }
     result
+}
+
+/// What the looks share and what is made anew by each leader.
+struct Parts {
+    caches: Caches,
+    written: Arc<Written>,
+    leadership: Leadership,
+    gateway: Arc<Gateway>,
+    spendings: Option<Arc<Spendings>>,
 }
 
 impl Process {
@@ -142,7 +161,7 @@ impl Process {
         let watches = Watches::new(
             self.client.clone(),
             self.options.watch_namespace.clone(),
-            queue,
+            queue.clone(),
             written.clone(),
             self.metrics.clone(),
             news.clone(),
@@ -153,28 +172,28 @@ impl Process {
             Some((Ok::<_, std::convert::Infallible>(next), waiting))
         });
         let (caches, tasks) = watches.start().await?;
+        let (servers, workloads) = (caches.servers.clone(), caches.workloads.clone());
+        self.metrics.environments.lead(servers, workloads);
         self.ready.store(true, Ordering::Relaxed);
         tracing::info!(devservers = caches.servers.len(), "caches are filled");
         let servers = caches.servers.clone();
         let users = self.users(caches.users.clone(), leadership.clone());
         let flavors = self.flavors(&caches, leadership.clone(), news)?;
-        let gateway = Arc::new(Gateway::default());
-        let context = Arc::new(Context {
-            client: self.client.clone(),
-            platform: self.platform.clone(),
+        let namespace = &self.options.lease_namespace;
+        let address = self.platform.gateway.as_ref();
+        let gateway = Gateway::start(self.client.clone(), namespace, address).await;
+        let spendings = self.ledger.is_some().then(Arc::<Spendings>::default);
+        let usage = self.usage(&caches, leadership.clone(), spendings.clone());
+        let context = Parts {
             caches,
             written,
             leadership,
-            places: Places::default(),
-            backoff: Backoff::default(),
-            metrics: self.metrics.clone(),
-            clock: self.clock.clone(),
-            turns: server::Turns::default(),
-            identity: self.identity.clone(),
             gateway: gateway.clone(),
-            recorder: Recorder::new(self.client.clone(), reporter(&self.identity)),
-            resync: Duration::from_secs(self.options.resync),
-        });
+            spendings,
+        };
+        let context = self.context(context, queue.clone())?;
+        let polls = idle::poll(context.clone(), queue);
+        let sweeps = trash::sweep(context.clone());
         let looks = applier(
             |server, context| Box::pin(server::reconcile(server, context)),
             server::on_error,
@@ -188,9 +207,87 @@ impl Process {
             () = looks => bail!("the work queue ended"),
             what = first_to_end(tasks) => bail!("the watch of {what} ended"),
             ended = users => ended,
+            () = polls => bail!("the questions to agents ended"),
+            () = sweeps => bail!("the look at the trash ended"),
             ended = flavors => ended,
-            () = gateway.follow(self.client.clone(), &self.options.lease_namespace, self.platform.gateway.as_ref()) =>
+            ended = usage => ended,
+            () = gateway.follow(self.client.clone(), namespace, address) =>
                 bail!("the look at the gateway ended"),
+        }
+    }
+
+    /// What every look needs.
+    fn context(
+        &self,
+        parts: Parts,
+        queue: mpsc::Sender<ObjectRef<DevServer>>,
+    ) -> anyhow::Result<Arc<Context>> {
+        let notifier = Notifier::new(&self.platform.notifications, queue, self.metrics.clone())?;
+        Ok(Arc::new(Context {
+            client: self.client.clone(),
+            platform: self.platform.clone(),
+            caches: parts.caches,
+            written: parts.written,
+            leadership: parts.leadership,
+            places: Places::default(),
+            backoff: Backoff::default(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            turns: server::Turns::default(),
+            idle_turns: server::Turns::default(),
+            trash_turns: server::Turns::default(),
+            agents: idle::Agents::new(self.platform.activity_key.clone())?,
+            reports: idle::Reports::default(),
+            notifier: Arc::new(notifier),
+            identity: self.identity.clone(),
+            gateway: parts.gateway,
+            spendings: parts.spendings,
+            recorder: Recorder::new(self.client.clone(), reporter(&self.identity)),
+            resync: Duration::from_secs(self.options.resync),
+        }))
+    }
+
+    /// Serves reports of usage, where there is a ledger: also while another replica leads. Never ends by itself.
+    async fn reports(&self) -> anyhow::Result<()> {
+        let Some(ledger) = &self.ledger else {
+            return std::future::pending().await;
+        };
+        let (client, clock) = (self.client.clone(), self.clock.clone());
+        let namespace = &self.options.lease_namespace;
+        usage::serve(
+            self.options.usage_listen,
+            client,
+            ledger.clone(),
+            self.platform.clone(),
+            clock,
+            namespace,
+        )
+        .await
+    }
+
+    /// Counts usage, where there is a ledger. Never ends by itself.
+    fn usage(
+        &self,
+        caches: &Caches,
+        leadership: Leadership,
+        spendings: Option<Arc<Spendings>>,
+    ) -> impl Future<Output = anyhow::Result<()>> + use<> {
+        let ledger = self.ledger.clone().zip(spendings);
+        let context = ledger.map(|(ledger, spendings)| usage::Context {
+            client: self.client.clone(),
+            platform: self.platform.clone(),
+            ledger,
+            caches: caches.clone(),
+            leadership,
+            clock: self.clock.clone(),
+            metrics: self.metrics.usage.clone(),
+            spendings,
+        });
+        async {
+            match context {
+                Some(context) => usage::control(context).await,
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -257,7 +354,17 @@ fn platform(options: &Options) -> anyhow::Result<Platform> {
         Some(path) => std::fs::read_to_string(path)
             .with_context(|| format!("failed to read the configuration {}", path.display()))?,
     };
-    Ok(Platform::parse(&text)?)
+    let key = match &options.activity_key_file {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read(path)
+                .with_context(|| format!("failed to read the key {}", path.display()))?;
+            let key = activity::Key::new(&text)
+                .with_context(|| format!("failed to use the key {}", path.display()))?;
+            Some(key)
+        }
+    };
+    Ok(Platform::parse(&text)?.with_activity_key(key)?)
 }
 
 async fn first_to_end(mut tasks: JoinSet<&'static str>) -> String {

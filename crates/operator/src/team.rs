@@ -6,16 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use devserver_api::{DevServer, DevServerFlavor, DevServerUser, condition, group};
+use devserver_api::{DevServer, DevServerFlavor, DevServerUser, condition, names::ServerName};
 use devserver_core::{
     References,
     environment::Resources,
     invalid::TEAM_QUOTA_EXCEEDED,
     resolve,
-    team::{self, Amounts, Member},
+    team::{self, Amounts, Member, Volumes},
     user,
 };
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Container};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
@@ -23,12 +23,12 @@ use crate::{
     observe::{Ownership, ownership},
 };
 
-/// How long a place is kept for one that was let in and whose StatefulSet has not been seen.
+/// How long a place is kept for one that was let in and whose StatefulSet or volumes have not been seen.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// Places given a moment ago: two looks at the same time must not both give the last one.
 ///
-/// Only a bridge until the StatefulSet is seen; after a restart the StatefulSets themselves tell.
+/// Only a bridge until StatefulSet and volumes are seen; after a restart these themselves tell.
 #[derive(Default)]
 pub struct Places(Mutex<HashMap<String, (Amounts, Instant)>>);
 
@@ -45,19 +45,22 @@ type Users<'a> = HashMap<&'a str, Vec<&'a DevServerUser>>;
 pub fn add(ctx: &Context, server: &DevServer, references: &mut References) {
     let user = user(ctx, server);
     references.user = user.as_deref().cloned();
-    if let Some(holds) = holds(ctx, server) {
-        references.holds = holds;
-    }
+    let (started, kept) = (started(ctx, server), volumes(ctx, server));
+    let is_started = started.is_some();
+    references.holds = team::together(&started.unwrap_or_default(), &kept.amounts());
     let team = team::of(&server.spec, user.as_deref())
         .filter(|_| server.metadata.deletion_timestamp.is_none());
     let Some((team, settings)) = team.and_then(|t| ctx.platform.teams.get_key_value(t)) else {
         return;
     };
+    if let Some(spendings) = ctx.spendings.as_ref().filter(|_| settings.budget.is_some()) {
+        references.team_spent = spendings.of(team);
+    }
     let quota = &settings.quota;
     if quota.is_empty() {
         return;
     }
-    let Some(asks) = resolve::asks(&server.spec, &references.flavors, &ctx.platform) else {
+    let Some(asks) = resolve::asks(&server.spec, &references.flavors, &kept, &ctx.platform) else {
         return;
     };
     let uid = server.uid().unwrap_or_default();
@@ -67,14 +70,15 @@ pub fn add(ctx: &Context, server: &DevServer, references: &mut References) {
     let me = Member {
         uid: uid.clone(),
         created: created(server),
-        asks,
-        holds: None,
+        holds: references.holds.clone(),
+        waits_for: None,
     };
-    references.team_in_use = team::in_use(&me, &others, quota);
-    let has_room =
-        team::excess(&references.team_in_use, &me.asks, &references.holds, quota).is_none();
-    if has_room && references.holds.is_empty() && !server.spec.suspend {
-        places.insert(uid, (me.asks, Instant::now()));
+    let in_use = team::in_use(&me, &others, quota);
+    let has_room = team::excess(&in_use, &asks.all(), &me.holds, quota).is_none();
+    references.team_in_use = in_use;
+    let is_seen = is_started && asks.has_its_volumes(&kept);
+    if has_room && !is_seen && !server.spec.suspend {
+        places.insert(uid, (asks.all(), Instant::now()));
     } else {
         places.remove(&uid);
     }
@@ -100,7 +104,6 @@ fn others(
     let candidates = ctx.caches.servers.state_filter(|other| {
         other.metadata.uid.as_deref() != Some(uid)
             && other.metadata.deletion_timestamp.is_none()
-            && !other.spec.suspend
             && !asks_for_another(other)
     });
     candidates
@@ -126,17 +129,34 @@ fn member(
         return None;
     }
     let uid = server.uid()?;
-    let holds = holds(ctx, server).or_else(|| places.get(&uid).map(|(asks, _)| asks.clone()));
-    let may_count = team::is_member(&server.spec, user) && !is_refused(server);
-    if holds.is_none() && !may_count {
+    let runs = !server.spec.suspend;
+    let started = started(ctx, server).filter(|_| runs);
+    let place = places.get(&uid).filter(|_| runs);
+    let is_member = team::is_member(&server.spec, user);
+    // Nobody fills the quota of a team that they are not in by naming it.
+    if !is_member && started.is_none() && place.is_none() {
         return None;
     }
-    let asks = resolve::asks(&server.spec, flavors, &ctx.platform).unwrap_or_default();
+    let kept = if is_member {
+        volumes(ctx, server)
+    } else {
+        Volumes::default()
+    };
+    let (holds, waits_for) = match (started, place) {
+        (_, Some((all, _))) => (all.clone(), None),
+        (Some(pod), None) => (team::together(&pod, &kept.amounts()), None),
+        (None, None) => {
+            let waits = runs && !is_refused(server);
+            let asks = resolve::asks(&server.spec, flavors, &kept, &ctx.platform);
+            let more = asks.filter(|_| waits).map(|asks| asks.beside(&kept));
+            (kept.amounts(), more)
+        }
+    };
     Some(Member {
         uid,
         created: created(server),
-        asks,
         holds,
+        waits_for,
     })
 }
 
@@ -153,27 +173,45 @@ fn created(server: &DevServer) -> Option<jiff::Timestamp> {
 }
 
 /// What it was started with; also while its pod is being made anew.
-fn holds(ctx: &Context, server: &DevServer) -> Option<Amounts> {
+fn started(ctx: &Context, server: &DevServer) -> Option<Amounts> {
     let name = ObjectRef::new(&server.name_any()).within(server.metadata.namespace.as_deref()?);
     let workload = ctx.caches.workloads.get(&name)?;
     if ownership(&workload.metadata, server.metadata.uid.as_deref()?) != Ownership::Ours {
         return None;
     }
-    resources(&workload).map(|resources| team::amounts(&resources))
+    containers(&workload).map(|containers| team::of_pod(&containers))
 }
 
-fn resources(workload: &StatefulSet) -> Option<Resources> {
+fn containers(workload: &StatefulSet) -> Option<Vec<Resources>> {
     let spec = workload.spec.as_ref()?;
     if spec.replicas == Some(0) {
         return None;
     }
-    let containers = &spec.template.spec.as_ref()?.containers;
-    let dev = containers.iter().find(|c| c.name == group::CONTAINER)?;
-    let resources = dev.resources.clone().unwrap_or_default();
-    Some(Resources {
-        requests: resources.requests.unwrap_or_default(),
-        limits: resources.limits.unwrap_or_default(),
-    })
+    let resources = |container: &Container| {
+        let resources = container.resources.clone().unwrap_or_default();
+        Resources {
+            requests: resources.requests.unwrap_or_default(),
+            limits: resources.limits.unwrap_or_default(),
+        }
+    };
+    let pod = spec.template.spec.as_ref()?;
+    Some(pod.containers.iter().map(resources).collect())
+}
+
+/// The volumes it has, also while it is stopped.
+fn volumes(ctx: &Context, server: &DevServer) -> Volumes {
+    let Ok(name) = ServerName::parse(&server.name_any()) else {
+        return Volumes::default();
+    };
+    let namespace = server.metadata.namespace.as_deref().unwrap_or_default();
+    let size = |claim: String| {
+        let claim = ObjectRef::new(&claim).within(namespace);
+        resolve::requested(ctx.caches.claims.get(&claim)?.as_ref())
+    };
+    Volumes {
+        home: size(name.home_claim()),
+        docker: size(name.docker_claim()),
+    }
 }
 
 /// The user whose namespace the DevServer is in.

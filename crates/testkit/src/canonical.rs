@@ -13,6 +13,7 @@ use k8s_openapi::{
         core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
+        rbac::v1::RoleBinding,
     },
 };
 use kube::{Api, Client, api::ListParams};
@@ -30,12 +31,18 @@ const METADATA: [&str; 7] = [
     "deletionGracePeriodSeconds",
 ];
 /// Fields that hold times or allocations wherever they stand.
-const ANYWHERE: [&str; 13] = [
+const ANYWHERE: [&str; 18] = [
     "lastTransitionTime",
     "lastProbeTime",
     "expirationTime",
     "expiration.json",
     "observedGeneration",
+    // Of idleness.
+    "since",
+    "stageTime",
+    "warnedTime",
+    "nextTime",
+    "podUID",
     "clusterIP",
     "clusterIPs",
     "nodePort",
@@ -62,6 +69,7 @@ pub async fn state(client: &Client, namespace: &str) -> anyhow::Result<Value> {
         .await?;
     collect::<NetworkPolicy>(client, namespace, NetworkPolicy::KIND, &mut all).await?;
     collect::<PodDisruptionBudget>(client, namespace, PodDisruptionBudget::KIND, &mut all).await?;
+    collect::<RoleBinding>(client, namespace, RoleBinding::KIND, &mut all).await?;
     // What every namespace has.
     all.remove("ServiceAccount/default");
     all.remove("ConfigMap/kube-root-ca.crt");
@@ -146,6 +154,19 @@ fn mask(object: &mut Value, kind: &str, words: &[(&str, &str)]) {
                 .and_then(|k| k.split(' ').next())
                 .unwrap_or_default();
             *key = json!(format!("{algorithm} <key>"));
+        }
+    }
+    let conditions = object.pointer_mut("/status/conditions");
+    for condition in conditions
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        // Its sentence holds instants.
+        if condition.get("type") == Some(&json!("Idle"))
+            && let Some(condition) = condition.as_object_mut()
+        {
+            condition.remove("message");
         }
     }
     scrub(object, words);

@@ -4,8 +4,9 @@
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
+use devserver_api::DevServer;
 use futures::{StreamExt as _, stream};
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::Service;
 use kube::{
     ResourceExt as _,
     api::{ListParams, Patch, PatchParams},
@@ -14,13 +15,15 @@ use serde_json::{Value, json};
 
 mod order;
 mod pairs;
+mod stage;
 
 pub use pairs::{PAIR, Pair, Pairs, twice};
+pub use stage::Stage;
 
 use crate::{
-    Operator, Scene, canonical,
+    canonical,
     diff::differences,
-    kubelet::{Fortune, Kubelet},
+    operator::Settings,
     proxy::{
         rule::{Action, Rule, Side},
         trace::Fate,
@@ -37,16 +40,6 @@ pub const AT_ONCE: usize = 6;
 /// How long nothing may be written at the end.
 const REST: Duration = Duration::from_secs(3);
 
-/// What a story has at hand.
-pub struct Stage {
-    /// Namespace of its own.
-    pub scene: Scene,
-    /// Operator that is killed and revived.
-    pub operator: Operator,
-    /// Stand-in for the node.
-    pub kubelet: Kubelet,
-}
-
 /// A story with writes of the operator in it.
 ///
 /// Steps wait for states of the cluster, never for the operator: it may be dead at any moment.
@@ -62,9 +55,22 @@ pub trait Story: Copy {
     fn restarts(self) -> bool {
         self.is_replaced()
     }
+    /// Whether its home is removed in the end.
+    fn loses_home(self) -> bool {
+        false
+    }
+    /// Whether a controller answers while the operator is still at it, so that two statuses in a row are one or two writes as
+    /// it happens: they count as one.
+    fn is_overtaken(self) -> bool {
+        false
+    }
     /// How many may be told at the same time; one of something that there is only one of in a cluster.
     fn at_once(self) -> usize {
         AT_ONCE
+    }
+    /// How the operator is started.
+    fn settings(self, namespace: &str) -> Settings {
+        Settings::alone(namespace)
     }
     /// Brings about the state before; no fault is injected.
     fn prepare(self, stage: &Stage) -> impl Future<Output = anyhow::Result<()>>;
@@ -112,7 +118,7 @@ impl FromStr for Case {
 pub async fn undisturbed<S: Story>(story: S) -> anyhow::Result<Ending> {
     let once = || async move {
         with_namespace(&format!("{} undisturbed", story.name()), async |scene| {
-            let stage = Stage::set(scene).await?;
+            let stage = Stage::set(scene, story).await?;
             story.prepare(&stage).await?;
             stage.rests().await?;
             let mark = stage.operator.trace().mark();
@@ -123,8 +129,12 @@ pub async fn undisturbed<S: Story>(story: S) -> anyhow::Result<Ending> {
                 .iter()
                 .map(crate::proxy::trace::Record::step)
                 .collect();
+            let mut writes = order::in_stages(&writes);
+            if story.is_overtaken() {
+                order::join_statuses(&mut writes);
+            }
             Ok(Ending {
-                writes: order::in_stages(&writes),
+                writes,
                 state: stage.state().await?,
             })
         })
@@ -180,7 +190,7 @@ pub async fn everywhere<S: Story>(story: S, ending: &Ending) -> anyhow::Result<u
 async fn crashed<S: Story>(story: S, case: Case, expected: &Value) -> anyhow::Result<()> {
     let sentence = format!("{} {} {}", story.name(), case.write, case.side.as_str());
     with_namespace(&sentence, async |scene| {
-        let stage = Stage::set(scene).await?;
+        let stage = Stage::set(scene, story).await?;
         story.prepare(&stage).await?;
         stage.rests().await?;
         let kept = stage.identities().await?;
@@ -192,37 +202,22 @@ async fn crashed<S: Story>(story: S, case: Case, expected: &Value) -> anyhow::Re
         let reviver = stage.operator.revive();
         let told = story.act(&stage).await;
         let converged = match told {
-            Ok(()) => stage.converges(expected).await,
+            Ok(()) => match stage.is_hit(story, case.write).await {
+                Ok(()) => stage.converges(expected).await,
+                never => never,
+            },
             Err(why) => Err(why),
         };
         reviver.abort();
         converged?;
-        ensure!(
-            stage.operator.kills() == 1 || story.restarts(),
-            "write {} never came",
-            case.write
-        );
         stage.stays().await?;
         stage.kept(&kept, story).await?;
-        stage.leaves_nothing().await
+        stage.leaves_nothing(story).await
     })
     .await
 }
 
 impl Stage {
-    async fn set(scene: Scene) -> anyhow::Result<Self> {
-        scene.flavor("small", "500m", "1Gi").await?;
-        scene.flavor("large", "1", "2Gi").await?;
-        scene.flavor("huge", "2", "100Gi").await?;
-        let kubelet = scene.kubelet(Fortune::Hold);
-        let operator = scene.operator().await?;
-        Ok(Self {
-            scene,
-            operator,
-            kubelet,
-        })
-    }
-
     /// Canonical state of the namespace.
     pub async fn state(&self) -> anyhow::Result<Value> {
         canonical::state(&self.scene.client(), self.scene.namespace()).await
@@ -237,13 +232,39 @@ impl Stage {
         .await
     }
 
+    /// The write has come and was hit: what it changes may have been seen by the story before.
+    async fn is_hit(&self, story: impl Story, write: usize) -> anyhow::Result<()> {
+        if story.restarts() {
+            return Ok(());
+        }
+        let what = format!("write {write} comes");
+        wait::until(&what, crate::scene::PATIENCE, async || {
+            let kills = self.operator.kills();
+            Ok(Seen::when(kills == 1, format!("{kills} kills")))
+        })
+        .await
+    }
+
+    /// The state is the expected one, and the status is that of the present spec.
     async fn converges(&self, expected: &Value) -> anyhow::Result<()> {
         wait::until(
             "the state is as without a crash",
             crate::scene::PATIENCE,
             async || {
                 let differ = differences(expected, &self.state().await?);
-                Ok(Seen::when(differ.is_empty(), differ.join("\n")))
+                if !differ.is_empty() {
+                    return Ok(Seen::when(false, differ.join("\n")));
+                }
+                let servers = self.scene.api::<DevServer>();
+                let server = servers.get_opt(sample::NAME).await?;
+                let told = server
+                    .as_ref()
+                    .and_then(|s| s.status.as_ref()?.observed_generation);
+                let asked = server.as_ref().and_then(|s| s.metadata.generation);
+                Ok(Seen::when(
+                    told == asked,
+                    format!("told of generation {told:?} of {asked:?}"),
+                ))
             },
         )
         .await
@@ -285,33 +306,6 @@ impl Stage {
         Ok(())
     }
 
-    /// What must never be made anew: home claims, host keys, running pods.
-    async fn identities(&self) -> anyhow::Result<BTreeMap<String, String>> {
-        let mut found = BTreeMap::new();
-        let all = ListParams::default();
-        for claim in self.scene.api::<PersistentVolumeClaim>().list(&all).await? {
-            found.insert(
-                format!("claim {}", claim.name_any()),
-                claim.uid().unwrap_or_default(),
-            );
-        }
-        for secret in self.scene.api::<Secret>().list(&all).await? {
-            if secret.name_any().ends_with("-host-keys") {
-                found.insert(
-                    format!("secret {}", secret.name_any()),
-                    secret.uid().unwrap_or_default(),
-                );
-            }
-        }
-        for pod in self.scene.api::<Pod>().list(&all).await? {
-            found.insert(
-                format!("pod {}", pod.name_any()),
-                pod.uid().unwrap_or_default(),
-            );
-        }
-        Ok(found)
-    }
-
     async fn kept(
         &self,
         before: &BTreeMap<String, String>,
@@ -320,9 +314,10 @@ impl Stage {
         let after = self.identities().await?;
         let server_is_there = self.server_exists().await?;
         for (what, uid) in before {
-            // Host keys and the pod go with their DevServer; the home never does.
+            // Host keys, the pod and what a Docker daemon keeps go with their DevServer; the home never does.
             let stays = match what.split(' ').next() {
-                Some("claim") => true,
+                Some("claim") if what.starts_with("claim docker-") => server_is_there,
+                Some("claim") => !story.loses_home(),
                 Some("pod") => server_is_there && !story.restarts(),
                 _ => server_is_there && !story.is_replaced(),
             };
@@ -356,13 +351,14 @@ impl Stage {
     }
 
     /// Deletes what is left of the story: only what was promised to survive may survive.
-    async fn leaves_nothing(&self) -> anyhow::Result<()> {
+    async fn leaves_nothing(&self, story: impl Story) -> anyhow::Result<()> {
         let api = self.scene.api::<devserver_api::DevServer>();
         if self.server_exists().await? {
             api.delete(sample::NAME, &kube::api::DeleteParams::background())
                 .await?;
         }
         let home = format!("PersistentVolumeClaim/home-{}-0", sample::NAME);
+        let stays: &[&String] = if story.loses_home() { &[] } else { &[&home] };
         wait::until(
             "only the home is left",
             crate::scene::PATIENCE,
@@ -373,7 +369,7 @@ impl Stage {
                     .into_iter()
                     .flat_map(|map| map.keys())
                     .collect();
-                Ok(Seen::when(left == [&home], format!("{left:?}")))
+                Ok(Seen::when(left == stays, format!("{left:?}")))
             },
         )
         .await

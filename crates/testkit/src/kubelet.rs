@@ -21,6 +21,8 @@ pub enum Fortune {
     Hold,
     /// They run and are Ready.
     Ready,
+    /// They run at that address, where an [`crate::agent::Agent`] answers.
+    ReadyAt(String),
     /// They run, but their probe fails.
     NotReady,
     /// Their image cannot be pulled; why.
@@ -120,11 +122,8 @@ fn status(pod: &Pod, fortune: &Fortune) -> Value {
         |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
     match fortune {
         Fortune::Hold => Value::Null,
-        Fortune::Ready => json!({
-            "phase": "Running", "startTime": now, "podIP": "192.0.2.10", "podIPs": [{"ip": "192.0.2.10"}],
-            "conditions": conditions(&now, true),
-            "containerStatuses": containers(pod, true, 0, &running, &Value::Null),
-        }),
+        Fortune::Ready => ready(pod, &now, "192.0.2.10"),
+        Fortune::ReadyAt(address) => ready(pod, &now, address),
         Fortune::NotReady => json!({
             "phase": "Running", "startTime": now,
             "conditions": conditions(&now, false),
@@ -157,6 +156,15 @@ fn status(pod: &Pod, fortune: &Fortune) -> Value {
     }
 }
 
+fn ready(pod: &Pod, now: &str, address: &str) -> Value {
+    let running = json!({"running": {"startedAt": now}});
+    json!({
+        "phase": "Running", "startTime": now, "podIP": address, "podIPs": [{"ip": address}],
+        "conditions": conditions(now, true),
+        "containerStatuses": containers(pod, true, 0, &running, &Value::Null),
+    })
+}
+
 fn conditions(now: &str, is_ready: bool) -> Value {
     let condition = |type_: &str, holds: bool| json!({"type": type_, "status": if holds { "True" } else { "False" }, "lastTransitionTime": now});
     json!([
@@ -174,6 +182,8 @@ fn containers(pod: &Pod, is_ready: bool, restarts: i32, state: &Value, last: &Va
             json!({
                 "name": container.name, "image": container.image, "imageID": "", "ready": is_ready,
                 "started": is_ready, "restartCount": restarts, "state": state,
+                // Without it a node is taken for one that cannot resize pods.
+                "resources": container.resources,
                 "lastState": if last.is_null() { json!({}) } else { last.clone() },
             })
         })

@@ -15,6 +15,7 @@
 //! A [`scene::Scene`] is one test's own namespace with its own operator and proxy; tests run side by side.
 
 pub mod account;
+pub mod agent;
 mod binary;
 pub mod canonical;
 pub mod certificates;
@@ -26,6 +27,7 @@ pub mod devctl;
 pub mod diff;
 pub mod kubelet;
 pub mod operator;
+pub mod port;
 pub mod proxy;
 pub mod report;
 pub mod sample;

@@ -27,6 +27,7 @@ use tokio::{
 
 use crate::{
     binary,
+    port::free_address,
     proxy::{Kill, Proxy, trace::Trace},
     wait::{self, Seen},
 };
@@ -117,12 +118,18 @@ impl Operator {
         let stem = format!("operator-{}", crate::sample::word(6));
         let kubeconfig = folder.join(format!("{stem}.kubeconfig"));
         proxy.write_kubeconfig(&kubeconfig)?;
-        let listen = free_address().await?;
+        let listen = free_address()?;
         let mut arguments = arguments(settings, listen);
         if let Some(text) = &settings.config {
             let path = folder.join(format!("{stem}.yaml"));
             std::fs::write(&path, text)?;
             arguments.extend(["--config".to_owned(), path.display().to_string()]);
+            // Who asks agents has a key for them.
+            if text.contains("activity:") {
+                let key = folder.join(format!("{stem}.key"));
+                std::fs::write(&key, crate::sample::word(48))?;
+                arguments.push(format!("--activity-key-file={}", key.display()));
+            }
         }
         let process = Arc::new(Process::default());
         proxy.set_kill(killer(&process));
@@ -266,20 +273,36 @@ impl Operator {
         })
     }
 
+    /// Where its pages are.
+    pub fn address(&self) -> SocketAddr {
+        self.0.listen
+    }
+
     /// One of its pages with the status line, such as `/metrics`.
     pub async fn page(&self, path: &str) -> anyhow::Result<String> {
-        let exchange = async {
-            let mut socket = TcpStream::connect(self.0.listen).await?;
-            let request =
-                format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
-            socket.write_all(request.as_bytes()).await?;
-            let mut answer = String::new();
-            socket.read_to_string(&mut answer).await?;
-            anyhow::Ok(answer)
-        };
-        tokio::time::timeout(Duration::from_secs(5), exchange)
-            .await
-            .context("no answer")?
+        ask(self.0.listen, path, "").await
+    }
+
+    /// What its reports of usage answer, with the status line; `headers` are whole lines.
+    pub async fn usage(&self, path: &str, headers: &str) -> anyhow::Result<String> {
+        ask(self.usage_address()?, path, headers).await
+    }
+
+    /// Where it serves reports of usage.
+    pub fn usage_address(&self) -> anyhow::Result<SocketAddr> {
+        let log = std::fs::read_to_string(&self.0.log)?;
+        // The newest: each process has a port of its own.
+        let line = log
+            .lines()
+            .rev()
+            .find(|line| line.contains("serves reports of usage"));
+        let line: serde_json::Value =
+            serde_json::from_str(line.context("it serves no reports of usage")?)?;
+        let address = line
+            .get("address")
+            .and_then(serde_json::Value::as_str)
+            .context("no address")?;
+        Ok(address.parse()?)
     }
 
     fn log_file(&self) -> anyhow::Result<File> {
@@ -287,6 +310,21 @@ impl Operator {
         let open = OpenOptions::new().create(true).append(true).open(path);
         open.with_context(|| format!("failed to open {}", path.display()))
     }
+}
+
+async fn ask(address: SocketAddr, path: &str, headers: &str) -> anyhow::Result<String> {
+    let exchange = async {
+        let mut socket = TcpStream::connect(address).await?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: operator\r\n{headers}Connection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await?;
+        anyhow::Ok(answer)
+    };
+    tokio::time::timeout(Duration::from_secs(5), exchange)
+        .await
+        .context("no answer")?
 }
 
 fn killer(process: &Arc<Process>) -> Kill {
@@ -322,15 +360,10 @@ fn arguments(settings: &Settings, listen: SocketAddr) -> Vec<String> {
         format!("--identity={}", settings.identity),
         format!("--leader-elect={}", settings.leader_elect),
         format!("--listen={listen}"),
+        // Whichever is free; its log says which.
+        "--usage-listen=0.0.0.0:0".to_owned(),
         format!("--resync={}", settings.resync),
         "--log-format=json".to_owned(),
     ]);
     words
-}
-
-async fn free_address() -> anyhow::Result<SocketAddr> {
-    // Freed at once and taken by the operator: another process could be faster, but nothing here hands out ports.
-    Ok(tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await?
-        .local_addr()?)
 }

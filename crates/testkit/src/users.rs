@@ -3,16 +3,23 @@
 use anyhow::Context as _;
 use k8s_openapi::api::{
     authentication::v1::TokenRequest,
+    authorization::v1::SelfSubjectAccessReview,
     core::v1::ServiceAccount,
     rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
 };
 use kube::{
-    Client, Config,
+    Api, Client, Config,
     api::{ObjectMeta, PostParams},
     config::AuthInfo,
 };
 
-use crate::Scene;
+use serde_json::json;
+
+use crate::{
+    Scene,
+    scene::PATIENCE,
+    wait::{self, Seen},
+};
 
 /// Somebody who is not the administrator.
 pub struct User {
@@ -72,6 +79,7 @@ pub async fn user(scene: &Scene, name: &str, rights: Vec<PolicyRule>) -> anyhow:
         .create(&params, &account)
         .await
         .context("failed to create the user")?;
+    let first = rights.first().cloned();
     let role = Role {
         metadata: named(),
         rules: Some(rights),
@@ -81,25 +89,7 @@ pub async fn user(scene: &Scene, name: &str, rights: Vec<PolicyRule>) -> anyhow:
         .create(&params, &role)
         .await
         .context("failed to create the role")?;
-    let binding = RoleBinding {
-        metadata: named(),
-        role_ref: RoleRef {
-            api_group: Some("rbac.authorization.k8s.io".to_owned()),
-            kind: "Role".to_owned(),
-            name: name.to_owned(),
-        },
-        subjects: Some(vec![Subject {
-            kind: "ServiceAccount".to_owned(),
-            name: name.to_owned(),
-            namespace: Some(scene.namespace().to_owned()),
-            ..Subject::default()
-        }]),
-    };
-    scene
-        .api::<RoleBinding>()
-        .create(&params, &binding)
-        .await
-        .context("failed to bind the role")?;
+    bind(scene, name).await?;
     let request = TokenRequest::default();
     let answer = scene
         .api::<ServiceAccount>()
@@ -115,5 +105,51 @@ pub async fn user(scene: &Scene, name: &str, rights: Vec<PolicyRule>) -> anyhow:
         ..AuthInfo::default()
     };
     let client = Client::try_from(config.clone())?;
+    if let Some(rule) = first {
+        until_allowed(&client, scene.namespace(), &rule).await?;
+    }
     Ok(User { client, config })
+}
+
+/// Gives the user the role of the same name.
+async fn bind(scene: &Scene, name: &str) -> anyhow::Result<()> {
+    let binding = RoleBinding {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        role_ref: RoleRef {
+            api_group: Some("rbac.authorization.k8s.io".to_owned()),
+            kind: "Role".to_owned(),
+            name: name.to_owned(),
+        },
+        subjects: Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: name.to_owned(),
+            namespace: Some(scene.namespace().to_owned()),
+            ..Subject::default()
+        }]),
+    };
+    let bindings = scene.api::<RoleBinding>();
+    let bound = bindings.create(&PostParams::default(), &binding).await;
+    bound.map(drop).context("failed to bind the role")
+}
+
+/// The authorizer of the API server learns of a binding a moment after it has been written.
+async fn until_allowed(client: &Client, namespace: &str, rule: &PolicyRule) -> anyhow::Result<()> {
+    let one = |list: &Option<Vec<String>>| list.as_ref().and_then(|all| all.first().cloned());
+    let resource = one(&rule.resources).unwrap_or_default();
+    let (resource, part) = resource.split_once('/').unwrap_or((&resource, ""));
+    let review = json!({"metadata": {}, "spec": {"resourceAttributes": {
+        "namespace": namespace, "verb": rule.verbs.first(), "group": one(&rule.api_groups).unwrap_or_default(),
+        "resource": resource, "subresource": part, "name": one(&rule.resource_names).unwrap_or_default(),
+    }}});
+    let review: SelfSubjectAccessReview = serde_json::from_value(review)?;
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    wait::until("the user has the rights", PATIENCE, async || {
+        let answer = reviews.create(&PostParams::default(), &review).await?;
+        let status = answer.status.unwrap_or_default();
+        Ok(Seen::when(status.allowed, format!("{status:?}")))
+    })
+    .await
 }

@@ -4,7 +4,11 @@
 //! everything there. Any prefix of this list is a state the next look goes on from.
 
 mod claims;
+mod delivery;
 mod disruption;
+mod docker;
+mod editor;
+mod kube_access;
 mod meta;
 mod network;
 mod placement;
@@ -12,7 +16,7 @@ mod pod;
 mod service;
 mod sidecar;
 mod ssh;
-mod workload;
+pub(crate) mod workload;
 
 use crate::{Environment, Kind, Object};
 
@@ -20,7 +24,7 @@ pub(crate) use meta::stamp;
 pub use meta::{HASH_ANNOTATION, OWNER_ANNOTATION, labels, owner_reference, selector};
 pub use service::DNS_HOST_ANNOTATION;
 pub(crate) use service::LOCAL;
-pub use ssh::{HOST_KEY_ALGORITHMS, sshd_config};
+pub use ssh::HOST_KEY_ALGORITHMS;
 
 /// All objects of an environment but the host keys, which are made of randomness and so at the edge.
 pub fn desired(env: &Environment) -> Vec<Object> {
@@ -41,6 +45,12 @@ pub fn desired(env: &Environment) -> Vec<Object> {
             .map(Box::new)
             .map(Object::PodDisruptionBudget),
     );
+    objects.extend(
+        kube_access::binding(env)
+            .map(Box::new)
+            .map(Object::RoleBinding),
+    );
+    objects.extend(docker::claim(env).map(Box::new).map(Object::DockerClaim));
     objects.push(Object::StatefulSet(Box::new(workload::stateful_set(env))));
     for object in &mut objects {
         let says = object.to_value();
@@ -58,6 +68,7 @@ pub fn superfluous(env: &Environment, objects: &[Object]) -> Vec<(Kind, String)>
         (Kind::Service, env.name.ssh_service()),
         (Kind::NetworkPolicy, env.name.network_policy()),
         (Kind::PodDisruptionBudget, env.name.disruption_budget()),
+        (Kind::RoleBinding, env.name.role_binding()),
     ];
     let wanted = |kind: Kind, name: &str| {
         objects

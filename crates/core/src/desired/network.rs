@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use devserver_api::{SshMode, cidr::Cidr};
+use devserver_api::{SshMode, cidr::Cidr, group};
 use k8s_openapi::{
     api::networking::v1::{
         IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule,
@@ -17,7 +17,10 @@ use k8s_openapi::{
     },
 };
 
-use super::meta::{label_selector, object_meta};
+use super::{
+    meta::{label_selector, object_meta},
+    sidecar,
+};
 use crate::{
     Environment,
     environment::{Block, Network},
@@ -26,7 +29,12 @@ use crate::{
 /// Label that the API server gives every namespace; nobody can claim another's.
 const LABEL_NAMESPACE: &str = "kubernetes.io/metadata.name";
 /// Components of the platform that people come through.
-const WAYS_IN: [&str; 2] = ["gateway", "console"];
+const WAYS_IN: [&str; 2] = ["gateway", CONSOLE];
+const CONSOLE: &str = "console";
+/// Asks the agents for their reports.
+const OPERATOR: &str = "operator";
+/// Ports of the API server.
+const API_SERVER_PORTS: [i32; 2] = [443, 6443];
 
 pub(super) fn policy(env: &Environment) -> Option<NetworkPolicy> {
     let network = env.network.as_ref()?;
@@ -35,10 +43,66 @@ pub(super) fn policy(env: &Environment) -> Option<NetworkPolicy> {
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(label_selector(env)),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            ingress: ssh(env, network).map(|rule| vec![rule]),
-            egress: Some(egress(network)),
+            ingress: Some(ingress(env, network)).filter(|rules| !rules.is_empty()),
+            egress: Some(egress(env, network)),
         }),
     })
+}
+
+fn ingress(env: &Environment, network: &Network) -> Vec<NetworkPolicyIngressRule> {
+    ssh(env, network)
+        .into_iter()
+        .chain(editor(env, network))
+        .chain(ports(env, network))
+        .chain(activity(env, network))
+        .collect()
+}
+
+/// The agents' reports of use: for the operator alone, which has to present a token as well.
+fn activity(env: &Environment, network: &Network) -> Option<NetworkPolicyIngressRule> {
+    env.activity.as_ref()?;
+    let operator = NetworkPolicyPeer {
+        namespace_selector: Some(namespace(&network.platform_namespace)),
+        pod_selector: Some(labelled("app.kubernetes.io/component", OPERATOR)),
+        ..NetworkPolicyPeer::default()
+    };
+    let ports =
+        sidecar::health_ports(env).map(|port| at("TCP", IntOrString::String(port.to_owned())));
+    Some(NetworkPolicyIngressRule {
+        from: Some(vec![operator]),
+        ports: Some(ports.collect()),
+    })
+}
+
+/// The editor asks nobody who they are: the console has done so, and nobody else is let in.
+fn editor(env: &Environment, network: &Network) -> Option<NetworkPolicyIngressRule> {
+    env.features.editor.as_ref()?;
+    let port = IntOrString::String(group::EDITOR_PORT_NAME.to_owned());
+    Some(NetworkPolicyIngressRule {
+        from: Some(vec![console(network)]),
+        ports: Some(vec![at("TCP", port)]),
+    })
+}
+
+/// Declared ports. By number: the pod need not know of them, so they open and close without a restart.
+fn ports(env: &Environment, network: &Network) -> Option<NetworkPolicyIngressRule> {
+    let numbers = env.features.ports.iter();
+    let ports: Vec<_> = numbers
+        .map(|port| at("TCP", IntOrString::Int(i32::from(*port))))
+        .collect();
+    // No ports at all would mean: all of them.
+    (!ports.is_empty()).then(|| NetworkPolicyIngressRule {
+        from: Some(vec![console(network)]),
+        ports: Some(ports),
+    })
+}
+
+fn console(network: &Network) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        namespace_selector: Some(namespace(&network.platform_namespace)),
+        pod_selector: Some(labelled("app.kubernetes.io/component", CONSOLE)),
+        ..NetworkPolicyPeer::default()
+    }
 }
 
 /// The way in; none without sshd.
@@ -59,7 +123,7 @@ fn ssh(env: &Environment, network: &Network) -> Option<NetworkPolicyIngressRule>
     })
 }
 
-fn egress(network: &Network) -> Vec<NetworkPolicyEgressRule> {
+fn egress(env: &Environment, network: &Network) -> Vec<NetworkPolicyEgressRule> {
     let cluster_dns = NetworkPolicyPeer {
         namespace_selector: Some(namespace("kube-system")),
         pod_selector: Some(labelled("k8s-app", "kube-dns")),
@@ -81,6 +145,25 @@ fn egress(network: &Network) -> Vec<NetworkPolicyEgressRule> {
         rules.push(NetworkPolicyEgressRule {
             to: Some(network.reaches.iter().map(block).collect()),
             ports: None,
+        });
+    }
+    // Only that server, and only for those that have rights there.
+    let servers = env
+        .features
+        .kube_access
+        .as_ref()
+        .map(|access| &access.api_servers);
+    if let Some(servers) = servers.filter(|servers| !servers.is_empty()) {
+        let server = |cidr: &Cidr| {
+            block(&Block {
+                cidr: *cidr,
+                except: Vec::new(),
+            })
+        };
+        let ports = API_SERVER_PORTS.map(|port| at("TCP", IntOrString::Int(port)));
+        rules.push(NetworkPolicyEgressRule {
+            to: Some(servers.iter().map(server).collect()),
+            ports: Some(ports.to_vec()),
         });
     }
     rules

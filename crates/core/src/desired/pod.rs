@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use devserver_api::group;
 use k8s_openapi::{
     api::core::v1::{
-        ConfigMapVolumeSource, Container, EmptyDirVolumeSource, EnvVar, HTTPGetAction,
-        ImageVolumeSource, LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSpec,
-        PodTemplateSpec, Probe, ResourceRequirements, SecretVolumeSource, Volume, VolumeMount,
+        ConfigMapVolumeSource, Container, EnvVar, HTTPGetAction, LocalObjectReference,
+        PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
+        SecretVolumeSource, Volume, VolumeMount,
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
 use kube::core::ObjectMeta;
 
-use super::{claims, meta::pod_labels, placement, sidecar, workload::HOME_VOLUME};
-use crate::{Environment, platform::ToolsDelivery};
+use super::{
+    claims, delivery, docker, editor, kube_access, meta::pod_labels, placement, sidecar,
+    workload::HOME_VOLUME,
+};
+use crate::Environment;
 
 pub(super) const TOOLS_VOLUME: &str = "tools";
 const SHARED_VOLUME: &str = "shared";
@@ -43,9 +46,10 @@ pub(super) fn template(env: &Environment) -> PodTemplateSpec {
             priority_class_name: env.placement.priority_class.clone(),
             runtime_class_name: env.placement.runtime_class.clone(),
             image_pull_secrets: pull_secrets(env),
-            init_containers: copies_tools(env).then(|| vec![copy_container(env)]),
+            init_containers: copies(env),
             containers: std::iter::once(container(env))
                 .chain(sidecar::container(env))
+                .chain(docker::container(env))
                 .collect(),
             volumes: Some(volumes(env)),
             ..PodSpec::default()
@@ -62,7 +66,7 @@ fn container(env: &Environment) -> Container {
         image: Some(env.image.clone()),
         image_pull_policy: env.image_pull_policy.clone(),
         command: argv(&[&agent, "init", "--", "/bin/sh", &startup]),
-        env: Some(environment_variables(env)),
+        env: Some(main_variables(env)),
         ports: Some(sidecar::main_ports(env)),
         resources: Some(ResourceRequirements {
             requests: non_empty::<Quantity>(&env.resources.requests),
@@ -80,6 +84,13 @@ fn container(env: &Environment) -> Container {
     }
 }
 
+/// Those of the container `dev`, whose agent starts the editor.
+fn main_variables(env: &Environment) -> Vec<EnvVar> {
+    let mut variables = environment_variables(env);
+    variables.extend(editor::variables(env));
+    variables
+}
+
 pub(super) fn environment_variables(env: &Environment) -> Vec<EnvVar> {
     // The agent must be done before the kubelet kills it.
     let grace = (env.termination_grace_period_seconds - 5).max(1);
@@ -94,8 +105,17 @@ pub(super) fn environment_variables(env: &Environment) -> Vec<EnvVar> {
         value: Some(value),
         value_from: None,
     })
+    .chain(login_user(env))
     .chain(sidecar::main_environment(env))
+    .chain(docker::variables(env))
     .collect()
+}
+
+/// Where the image was made for another user than ours.
+fn login_user(env: &Environment) -> Option<EnvVar> {
+    let user = &env.login.user;
+    let is_of_image = env.login.is_of_image();
+    is_of_image.then(|| sidecar::variable(group::LOGIN_USER_VARIABLE, user.clone()))
 }
 
 pub(super) fn probe(port: &str) -> Probe {
@@ -119,52 +139,34 @@ fn pull_secrets(env: &Environment) -> Option<Vec<LocalObjectReference>> {
     (!secrets.is_empty()).then_some(secrets)
 }
 
-fn copies_tools(env: &Environment) -> bool {
-    env.tools.delivery == ToolsDelivery::InitContainer
-}
-
-fn copy_container(env: &Environment) -> Container {
-    let words = ["/bin/devserver-agent", "copy", "/", "/target"];
-    Container {
-        name: TOOLS_VOLUME.to_owned(),
-        image: Some(env.tools.image.clone()),
-        image_pull_policy: env.tools.pull_policy.clone(),
-        command: Some(words.into_iter().map(str::to_owned).collect()),
-        resources: Some(init_resources(env)),
-        security_context: sidecar::init_security(env),
-        volume_mounts: Some(vec![mount(TOOLS_VOLUME, "/target", false)]),
-        ..Container::default()
-    }
-}
-
-/// CPU and memory of the container `dev`, whose turn comes afterwards: the pod as a whole needs no more, stays Guaranteed
-/// where it is (decision C-QOS), and a quota finds the values that it demands of every container.
-fn init_resources(env: &Environment) -> ResourceRequirements {
-    let part = |amounts: &BTreeMap<String, Quantity>| {
-        let mut amounts = amounts.clone();
-        amounts.retain(|resource, _| matches!(resource.as_str(), "cpu" | "memory"));
-        non_empty(&amounts)
-    };
-    ResourceRequirements {
-        requests: part(&env.resources.requests),
-        limits: part(&env.resources.limits),
-        ..ResourceRequirements::default()
-    }
+/// Copies of the platform's images, where the cluster cannot mount them.
+fn copies(env: &Environment) -> Option<Vec<Container>> {
+    let tools = || delivery::copy_container(env, TOOLS_VOLUME, &env.tools.image, "/");
+    let containers = std::iter::once(tools())
+        .chain(editor::copy_container(env))
+        .chain(docker::copy_container(env));
+    delivery::copies(env).then(|| containers.collect())
 }
 
 fn mounts(env: &Environment) -> Vec<VolumeMount> {
     let mut mounts = vec![
-        mount(HOME_VOLUME, group::HOME, false),
+        mount(HOME_VOLUME, &env.login.home(), false),
         mount(TOOLS_VOLUME, group::TOOLS, true),
     ];
     mounts.extend(sidecar::main_mounts(env));
-    mounts.extend(
-        env.shared_claim
-            .as_ref()
-            .map(|_| mount(SHARED_VOLUME, group::SHARED, false)),
-    );
+    mounts.extend(shared_mount(env));
+    mounts.extend(editor::mounts(env));
+    mounts.extend(docker::mounts(env));
+    mounts.extend(kube_access::token_mount(env));
+    mounts.extend(kube_access::config_mount(env, &env.login.home()));
     mounts.extend(claims::mounts(env));
     mounts
+}
+
+/// Where the shared claim is mounted.
+pub(super) fn shared_mount(env: &Environment) -> Option<VolumeMount> {
+    let claim = env.shared_claim.as_ref();
+    claim.map(|_| mount(SHARED_VOLUME, group::SHARED, false))
 }
 
 pub(super) fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
@@ -187,7 +189,7 @@ fn volumes(env: &Environment) -> Vec<Volume> {
         ..SecretVolumeSource::default()
     };
     let mut volumes = vec![
-        tools_volume(env),
+        delivery::volume(env, TOOLS_VOLUME, &env.tools.image),
         Volume {
             secret: Some(secret(env.name.host_keys(), sidecar::key_mode(env))),
             ..volume(HOST_KEYS_VOLUME)
@@ -212,26 +214,13 @@ fn volumes(env: &Environment) -> Vec<Volume> {
         }),
         ..volume(SHARED_VOLUME)
     }));
+    volumes.extend(editor::volume(env));
+    volumes.extend(docker::volumes(env));
+    volumes.extend(kube_access::volumes(env));
     volumes.extend(claims::volumes(env));
     volumes
 }
 
-fn tools_volume(env: &Environment) -> Volume {
-    let mut volume = Volume {
-        name: TOOLS_VOLUME.to_owned(),
-        ..Volume::default()
-    };
-    if copies_tools(env) {
-        volume.empty_dir = Some(EmptyDirVolumeSource::default());
-    } else {
-        volume.image = Some(ImageVolumeSource {
-            reference: Some(env.tools.image.clone()),
-            pull_policy: env.tools.pull_policy.clone(),
-        });
-    }
-    volume
-}
-
-fn non_empty<V: Clone>(map: &BTreeMap<String, V>) -> Option<BTreeMap<String, V>> {
+pub(super) fn non_empty<V: Clone>(map: &BTreeMap<String, V>) -> Option<BTreeMap<String, V>> {
     (!map.is_empty()).then(|| map.clone())
 }

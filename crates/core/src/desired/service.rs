@@ -52,7 +52,7 @@ pub(super) fn ssh(env: &Environment) -> Option<Service> {
         spec: Some(ServiceSpec {
             type_: Some(type_.to_owned()),
             selector: Some(selector(env)),
-            ports: Some(vec![ssh_port()]),
+            ports: Some(ports(env)),
             external_traffic_policy: external_traffic_policy(env),
             load_balancer_source_ranges: Some(ranges.collect()).filter(|r: &Vec<_>| !r.is_empty()),
             ..ServiceSpec::default()
@@ -77,6 +77,21 @@ fn dns_annotations(dns: &Dns) -> BTreeMap<String, String> {
         (DNS_HOST_ANNOTATION.to_owned(), dns.host.clone()),
         (DNS_TTL_ANNOTATION.to_owned(), dns.ttl_seconds.to_string()),
     ])
+}
+
+/// ssh, and the editor where the Service does not lead out of the cluster: who reaches it is not asked who they are, and
+/// comes through the console (document 000 has it at port 80).
+fn ports(env: &Environment) -> Vec<ServicePort> {
+    let editor = ServicePort {
+        name: Some(group::EDITOR_PORT_NAME.to_owned()),
+        port: 80,
+        protocol: Some("TCP".to_owned()),
+        target_port: Some(IntOrString::String(group::EDITOR_PORT_NAME.to_owned())),
+        ..ServicePort::default()
+    };
+    let is_inside = env.ssh.expose == Expose::ClusterIP;
+    let editor = (env.features.editor.is_some() && is_inside).then_some(editor);
+    std::iter::once(ssh_port()).chain(editor).collect()
 }
 
 fn ssh_port() -> ServicePort {

@@ -1,49 +1,54 @@
 //! sshd in a container of its own (document 003), and what that and a flavor without root change for the rest of the pod.
 //!
 //! The sidecar is the login user and nothing more: no root, no capability, port 2222. It runs the environment's own image,
-//! so that people find the same programs in both containers, and both have the home volume at `/home/dev` and `/workspace`.
-
-use std::collections::BTreeMap;
+//! so that people find the same programs in both containers, and both have the home volume at `/home/dev` and `/workspace`, and the
+//! same further volumes.
 
 use devserver_api::{SshMode, group};
-use k8s_openapi::{
-    api::core::v1::{
-        Capabilities, Container, ContainerPort, EnvVar, PodSecurityContext, ResourceRequirements,
-        SeccompProfile, SecurityContext, VolumeMount,
-    },
-    apimachinery::pkg::api::resource::Quantity,
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EnvVar, PodSecurityContext, ResourceRequirements,
+    SeccompProfile, SecurityContext, VolumeMount,
 };
 
 use super::{
+    claims, docker, editor, kube_access,
     pod::{
         self, AUTHORIZED_KEYS_VOLUME, HOST_KEYS_VOLUME, SSHD_VOLUME, TOOLS_VOLUME, mount, probe,
     },
     ssh,
     workload::HOME_VOLUME,
 };
-use crate::Environment;
+use crate::{Environment, shares};
 
-/// Port of the sidecar's health endpoint: the containers of a pod share their ports.
-const HEALTH_PORT: i32 = 9023;
 const HEALTH_PORT_NAME: &str = "ssh-health";
 
 /// `/etc/passwd` where the image's own cannot be written, because nobody is root.
 /// The login shell is a script that finds the best shell of the image.
-pub(super) const PASSWD: &str = "\
+pub(super) fn passwd(env: &Environment) -> String {
+    let user = &env.login.user;
+    format!(
+        "\
 root:x:0:0:root:/root:/bin/sh
-dev:*:1000:1000::/workspace:/opt/devserver/libexec/login-shell
+{user}:*:1000:1000::/workspace:/opt/devserver/libexec/login-shell
 sshd:*:990:990:sshd:/run/devserver/empty:/sbin/nologin
 nobody:*:65534:65534:nobody:/nonexistent:/sbin/nologin
-";
+"
+    )
+}
 
 /// `/etc/group` beside it. Terminals belong to group 5, as the container runtime makes them.
-pub(super) const GROUP: &str = "\
+pub(super) fn group_file(env: &Environment) -> String {
+    let user = &env.login.user;
+    format!(
+        "\
 root:x:0:
 tty:x:5:
 sshd:x:990:
-dev:x:1000:
+{user}:x:1000:
 nogroup:x:65534:
-";
+"
+    )
+}
 
 fn is_sidecar(env: &Environment) -> bool {
     env.ssh.mode == SshMode::Sidecar
@@ -61,12 +66,17 @@ pub(super) fn container(env: &Environment) -> Option<Container> {
     let config = "/etc/devserver/sshd/sshd_config";
     let command = [&agent, "init", "--", &sshd, "-D", "-e", "-f", config];
     let mut mounts = vec![
-        mount(HOME_VOLUME, group::HOME, false),
+        mount(HOME_VOLUME, &env.login.home(), false),
         mount(TOOLS_VOLUME, group::TOOLS, true),
     ];
     mounts.extend(keys_mounts());
     mounts.push(configuration_mount());
     mounts.extend(workspace_mounts(env, true));
+    mounts.extend(docker::mounts(env));
+    mounts.extend(kube_access::config_mount(env, &env.login.home()));
+    // People log in here: what they have mounted is here, too.
+    mounts.extend(pod::shared_mount(env));
+    mounts.extend(claims::mounts(env));
     is_sidecar(env).then(|| Container {
         name: group::SIDECAR_CONTAINER.to_owned(),
         image: Some(env.image.clone()),
@@ -75,7 +85,7 @@ pub(super) fn container(env: &Environment) -> Option<Container> {
         env: Some(sidecar_environment(env)),
         ports: Some(vec![
             port("ssh", group::SIDECAR_SSH_PORT),
-            port(HEALTH_PORT_NAME, HEALTH_PORT),
+            port(HEALTH_PORT_NAME, group::SIDECAR_HEALTH_PORT),
         ]),
         resources: Some(resources(env)),
         security_context: Some(nobody_special()),
@@ -86,6 +96,12 @@ pub(super) fn container(env: &Environment) -> Option<Container> {
     })
 }
 
+/// Names of the ports at which agents answer.
+pub(super) fn health_ports(env: &Environment) -> impl Iterator<Item = &'static str> {
+    let sidecar = is_sidecar(env).then_some(HEALTH_PORT_NAME);
+    std::iter::once("health").chain(sidecar)
+}
+
 /// Ports of the container `dev`.
 pub(super) fn main_ports(env: &Environment) -> Vec<ContainerPort> {
     let mut ports = Vec::new();
@@ -93,6 +109,7 @@ pub(super) fn main_ports(env: &Environment) -> Vec<ContainerPort> {
         ports.push(port("ssh", group::SSH_PORT));
     }
     ports.push(port("health", group::HEALTH_PORT));
+    ports.extend(editor::ports(env));
     ports
 }
 
@@ -151,8 +168,9 @@ fn configuration_mount() -> VolumeMount {
 /// not follow changes of the ConfigMap; these two never change.
 fn workspace_mounts(env: &Environment, accounts: bool) -> Vec<VolumeMount> {
     let mut mounts = Vec::new();
-    if is_sidecar(env) {
+    if is_sidecar(env) || env.login.is_of_image() {
         mounts.push(mount(HOME_VOLUME, group::WORKSPACE, false));
+        mounts.extend(kube_access::config_mount(env, group::WORKSPACE));
     }
     if accounts {
         for file in ["passwd", "group"] {
@@ -202,33 +220,11 @@ fn nobody_special() -> SecurityContext {
     }
 }
 
-/// Enough for shells and file transfer; work is done in `dev`. Equal where those of `dev` are, so that the pod is
-/// Guaranteed as a whole (decision C-QOS).
 fn resources(env: &Environment) -> ResourceRequirements {
-    let of = |cpu: &str, memory: &str| {
-        Some(BTreeMap::from([
-            ("cpu".to_owned(), Quantity(cpu.to_owned())),
-            ("memory".to_owned(), Quantity(memory.to_owned())),
-        ]))
-    };
-    let main = &env.resources;
-    let guaranteed = ["cpu", "memory"].iter().all(|resource| {
-        main.limits.contains_key(*resource)
-            && (!main.requests.contains_key(*resource)
-                || main.requests.get(*resource) == main.limits.get(*resource))
-    });
-    let limits = if guaranteed {
-        of("250m", "512Mi")
-    } else {
-        of("1", "1Gi")
-    };
+    let share = shares::of_sidecar(&env.resources);
     ResourceRequirements {
-        requests: if guaranteed {
-            limits.clone()
-        } else {
-            of("50m", "64Mi")
-        },
-        limits,
+        requests: Some(share.requests),
+        limits: Some(share.limits),
         ..ResourceRequirements::default()
     }
 }
@@ -238,13 +234,16 @@ fn sidecar_environment(env: &Environment) -> Vec<EnvVar> {
     variables.retain(|v| v.name != "DEVSERVER_SSH_PORT");
     variables.extend([
         variable("DEVSERVER_SSH_PORT", group::SIDECAR_SSH_PORT.to_string()),
-        variable("DEVSERVER_HEALTH_PORT", HEALTH_PORT.to_string()),
+        variable(
+            "DEVSERVER_HEALTH_PORT",
+            group::SIDECAR_HEALTH_PORT.to_string(),
+        ),
         variable("DEVSERVER_ROLE", group::SIDECAR_CONTAINER.to_owned()),
     ]);
     variables
 }
 
-fn variable(name: &str, value: String) -> EnvVar {
+pub(super) fn variable(name: &str, value: String) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value: Some(value),
@@ -252,7 +251,7 @@ fn variable(name: &str, value: String) -> EnvVar {
     }
 }
 
-fn port(name: &str, number: i32) -> ContainerPort {
+pub(super) fn port(name: &str, number: i32) -> ContainerPort {
     ContainerPort {
         name: Some(name.to_owned()),
         container_port: number,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use devserver_api::{SshMode, group};
+use devserver_api::{SshMode, direct, group};
 use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
@@ -30,6 +30,11 @@ pub(super) fn authorized_keys(env: &Environment) -> Secret {
         text.push_str(&key.line());
         text.push('\n');
     }
+    // Here and not in sshd's configuration, because this file is read at each login: what is switched on or off counts at once.
+    for authority in &env.ssh.gateway_authorities {
+        text.push_str(&direct::authorized_line(authority, &env.uid));
+        text.push('\n');
+    }
     let mut data = BTreeMap::from([("authorized_keys".to_owned(), ByteString(text.into_bytes()))]);
     if let Some(Password::Hash(hash)) = &env.ssh.password {
         let line = format!("{}\n", hash.as_str());
@@ -48,13 +53,19 @@ pub(super) fn config_map(env: &Environment) -> ConfigMap {
     let mut data = BTreeMap::from([("motd".to_owned(), motd(env))]);
     let mut add = |file: &str, content: String| data.insert(file.to_owned(), content);
     if env.ssh.mode != SshMode::Disabled {
-        add("sshd_config", sshd_config(&env.ssh));
+        add("sshd_config", sshd_config(env));
     }
     if let Some(at) = env.expires_at {
         add("expiration.json", expiration(at, &env.warnings));
     }
     if let Some(command) = &env.checkpoint {
         add("checkpoint.json", json!({ "command": command }).to_string());
+    }
+    if let Some(digest) = &env.activity {
+        add(
+            "activity.json",
+            json!({ "tokenSha256": digest }).to_string(),
+        );
     }
     if !env.pip_packages.is_empty() {
         add("pip-requirements.txt", env.pip_packages.join("\n") + "\n");
@@ -63,8 +74,8 @@ pub(super) fn config_map(env: &Environment) -> ConfigMap {
         add("pip.conf", format!("[global]\nindex-url = {url}\n"));
     }
     if sidecar::has_accounts(env) {
-        add("passwd", sidecar::PASSWD.to_owned());
-        add("group", sidecar::GROUP.to_owned());
+        add("passwd", sidecar::passwd(env));
+        add("group", sidecar::group_file(env));
     }
     ConfigMap {
         metadata: object_meta(env, env.name.sshd_config()),
@@ -91,7 +102,8 @@ fn expiration(at: Timestamp, warnings: &[u64]) -> String {
 }
 
 /// `sshd_config(5)`. Nothing the user wrote is in it.
-pub fn sshd_config(ssh: &Ssh) -> String {
+fn sshd_config(env: &Environment) -> String {
+    let ssh = &env.ssh;
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
     format!(
         "\
@@ -129,7 +141,7 @@ PermitTunnel no
 GatewayPorts no
 PermitUserEnvironment no
 AcceptEnv LANG LC_*
-SetEnv DEVSERVER=true
+SetEnv DEVSERVER=true{docker}
 # Dead clients are noticed after two minutes; live ones are never cut for being idle.
 ClientAliveInterval 30
 ClientAliveCountMax 4
@@ -143,15 +155,26 @@ Subsystem sftp {tools}/libexec/sftp-server
         } else {
             "key"
         },
-        user = group::LOGIN_USER,
+        user = env.login.user,
         password = yes_no(ssh.password.is_some()),
-        keys = keys_from(ssh.mode),
+        keys = keys_from(env),
         penalties = penalties(ssh),
         agent_forwarding = yes_no(ssh.agent_forwarding),
+        docker = docker_host(env),
         // In a sidecar /etc/motd is not ours to make: the login shell prints the message.
         motd = yes_no(ssh.mode != SshMode::Sidecar),
         tools = group::TOOLS,
     )
+}
+
+/// A further variable of every session, where there is a daemon.
+fn docker_host(env: &Environment) -> String {
+    let set = || format!(" DOCKER_HOST={}", group::DOCKER_HOST);
+    env.features
+        .docker
+        .as_ref()
+        .map(|_| set())
+        .unwrap_or_default()
 }
 
 /// The port sshd listens on.
@@ -162,8 +185,8 @@ pub(super) fn port(mode: SshMode) -> i32 {
     }
 }
 
-fn keys_from(mode: SshMode) -> String {
-    match mode {
+fn keys_from(env: &Environment) -> String {
+    match env.ssh.mode {
         // It is the login user itself and could check nothing with more rights than a file has. The volume belongs to
         // root and is read-only, but the kubelet makes its folder writable by all, which StrictModes dislikes.
         SshMode::Sidecar => format!(
@@ -173,10 +196,15 @@ fn keys_from(mode: SshMode) -> String {
         ),
         SshMode::InContainer | SshMode::Disabled => format!(
             "AuthorizedKeysFile none\n\
-             AuthorizedKeysCommand {tools}/bin/devserver-agent authorized-keys %u\n\
+             AuthorizedKeysCommand {tools}/bin/devserver-agent authorized-keys %u{login}\n\
              AuthorizedKeysCommandUser root\n\
              StrictModes yes",
-            tools = group::TOOLS
+            tools = group::TOOLS,
+            login = if env.login.is_of_image() {
+                format!(" {}", env.login.user)
+            } else {
+                String::new()
+            },
         ),
     }
 }

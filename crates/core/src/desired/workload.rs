@@ -25,7 +25,7 @@ use super::{
 use crate::Environment;
 
 /// Name of the home volume, and so the stem of its claim's name.
-pub(super) const HOME_VOLUME: &str = "home";
+pub(crate) const HOME_VOLUME: &str = "home";
 
 pub(super) fn service_account(env: &Environment) -> ServiceAccount {
     ServiceAccount {
@@ -110,7 +110,7 @@ pub(super) fn home_claim(env: &Environment) -> PersistentVolumeClaim {
     }
 }
 
-fn storage(size: &Quantity) -> VolumeResourceRequirements {
+pub(super) fn storage(size: &Quantity) -> VolumeResourceRequirements {
     VolumeResourceRequirements {
         requests: Some(BTreeMap::from([("storage".to_owned(), size.clone())])),
         ..VolumeResourceRequirements::default()

@@ -32,7 +32,7 @@ impl Clocks {
     }
 
     /// Whether `instant` has passed by both clocks.
-    pub(super) fn agree_on(self, instant: Timestamp) -> bool {
+    pub(crate) fn agree_on(self, instant: Timestamp) -> bool {
         let own = self.own.checked_add(TOLERANCE).unwrap_or(Timestamp::MAX);
         self.server.is_some_and(|server| server >= instant) && own >= instant
     }

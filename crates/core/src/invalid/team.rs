@@ -39,7 +39,7 @@ pub enum TeamError {
     /// The team has no room.
     #[error(
         "spec.team {team:?} has {used} {resource} in use and {asked} are asked for, but {allowed} are allowed; \
-         suspend or delete another environment of the team, choose a smaller flavor, or have an administrator raise the team's quota; \
+         suspend or delete another environment of the team (volumes count until it is deleted), ask for less, or have an administrator raise the team's quota; \
          it starts by itself when there is room"
     )]
     QuotaExceeded {
@@ -54,6 +54,31 @@ pub enum TeamError {
         /// What the platform allows.
         allowed: String,
     },
+    /// The team has no money left this month.
+    #[error(
+        "spec.team {team:?} has spent {spent} {currency} this month and may spend {budget}; \
+         what runs goes on, but nothing new starts; have an administrator raise the team's budget, or wait for the next month; \
+         it starts by itself then"
+    )]
+    BudgetSpent {
+        /// The team.
+        team: String,
+        /// What it has spent.
+        spent: String,
+        /// What it may spend.
+        budget: String,
+        /// In which currency.
+        currency: String,
+    },
+    /// Nobody knows yet what the team has spent.
+    #[error(
+        "spec.team {team:?} has a budget, and the ledger that tells what is left of it cannot be read; \
+         it starts by itself when it can be; administrators: see the operator's log"
+    )]
+    BudgetUnknown {
+        /// The team.
+        team: String,
+    },
 }
 
 impl TeamError {
@@ -65,6 +90,8 @@ impl TeamError {
             Self::NotAllowed { .. } => "TeamNotAllowed",
             Self::FlavorNotAllowed { .. } => "FlavorNotAllowed",
             Self::QuotaExceeded { .. } => TEAM_QUOTA_EXCEEDED,
+            Self::BudgetSpent { .. } => "TeamBudgetSpent",
+            Self::BudgetUnknown { .. } => "TeamBudgetUnknown",
         }
     }
 }

@@ -2,13 +2,12 @@
 
 use devserver_api::duration;
 
-use super::{Platform, PlatformError};
+use super::{Platform, PlatformError, bad, positive};
 
 /// Most warnings; each is an event and a line in every terminal.
 const MAX_WARNINGS: usize = 8;
 
 pub(super) fn check(platform: &Platform) -> Result<(), PlatformError> {
-    let bad = |field, why: String| PlatformError::Value { field, why };
     let mut bounds = [None, None];
     for (bound, (field, text)) in bounds.iter_mut().zip([
         ("defaultTimeToLive", &platform.default_time_to_live),
@@ -23,19 +22,18 @@ pub(super) fn check(platform: &Platform) -> Result<(), PlatformError> {
         && default > max
     {
         let why = "must not be longer than maxTimeToLive, or who asks for nothing would live longer than anybody may ask for";
-        return Err(bad("defaultTimeToLive", why.to_owned()));
+        return Err(bad("defaultTimeToLive", why));
     }
     if platform.expiration_warnings.len() > MAX_WARNINGS {
         let why = format!("must be at most {MAX_WARNINGS}");
         return Err(bad("expirationWarnings", why));
     }
     for text in &platform.expiration_warnings {
-        duration::parse_positive(text)
-            .map_err(|e| bad("expirationWarnings", format!("{text:?} {e}")))?;
+        positive("expirationWarnings", text)?;
     }
     if platform.max_expirations_per_minute == 0 {
         let why = "must be at least 1; 0 would mean that nothing ever ends";
-        return Err(bad("maxExpirationsPerMinute", why.to_owned()));
+        return Err(bad("maxExpirationsPerMinute", why));
     }
     Ok(())
 }

@@ -2,11 +2,10 @@
 
 use devserver_api::{names, quantity};
 
-use super::{Platform, PlatformError};
-use crate::team::DEVSERVERS;
+use super::{Platform, PlatformError, bad};
+use crate::team::{CLAIMS, DEVSERVERS, STORAGE};
 
 pub(super) fn check(platform: &Platform) -> Result<(), PlatformError> {
-    let bad = |field, why: String| PlatformError::Value { field, why };
     for role in &platform.allowed_roles {
         let named = role
             .split_once('/')
@@ -24,10 +23,10 @@ pub(super) fn check(platform: &Platform) -> Result<(), PlatformError> {
         for (resource, amount) in &settings.quota {
             let counted = resource.contains('/')
                 || matches!(resource.as_str(), "cpu" | "memory" | "ephemeral-storage")
-                || resource == DEVSERVERS;
+                || [DEVSERVERS, CLAIMS, STORAGE].contains(&resource.as_str());
             if !counted {
                 let why = format!(
-                    "{team}: {resource:?} is not counted; use cpu, memory, ephemeral-storage, {DEVSERVERS} or a device such as nvidia.com/gpu"
+                    "{team}: {resource:?} is not counted; use cpu, memory, ephemeral-storage, {STORAGE}, {CLAIMS}, {DEVSERVERS} or a device such as nvidia.com/gpu"
                 );
                 return Err(bad("teams", why));
             }
@@ -42,7 +41,7 @@ pub(super) fn check(platform: &Platform) -> Result<(), PlatformError> {
     Ok(())
 }
 
-fn is_role(name: &str) -> bool {
+pub(super) fn is_role(name: &str) -> bool {
     !name.is_empty() && name.len() <= 253 && !name.contains(['/', '%', '*', ' '])
 }
 
@@ -70,8 +69,8 @@ mod tests {
 
     #[test]
     fn roles_and_quotas_are_read() {
-        let text = "{allowedRoles: [ClusterRole/view, 'ClusterRole/system:x', Role/a], teams: {a: {quota: {cpu: 8, memory: 64Gi, devservers: 0, nvidia.com/gpu: 2}}}}";
+        let text = "{allowedRoles: [ClusterRole/view, 'ClusterRole/system:x', Role/a], teams: {a: {quota: {cpu: 8, memory: 64Gi, devservers: 0, nvidia.com/gpu: 2, requests.storage: 1Ti, persistentvolumeclaims: 9}}}}";
         let platform = Platform::parse(text).unwrap();
-        assert_eq!(platform.teams.get("a").map(|t| t.quota.len()), Some(4));
+        assert_eq!(platform.teams.get("a").map(|t| t.quota.len()), Some(6));
     }
 }

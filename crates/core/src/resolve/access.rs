@@ -1,11 +1,11 @@
 //! Keys, exposure and greeting.
 
-use devserver_api::{PasswordHash, SshMode, SshSpec, names::ServerName};
+use devserver_api::{PasswordHash, SshMode, SshSpec, names::ServerName, ssh_key::PublicKey};
 
 use super::keys;
 use crate::{
     Platform, References,
-    environment::{Password, Ssh},
+    environment::{Login, Password, Ssh},
     invalid::InvalidAccess,
     references::Found,
 };
@@ -16,7 +16,7 @@ const PASSWORD_FIELD: &str = "spec.ssh.passwordHashFrom";
 pub(super) fn resolve(
     spec: &SshSpec,
     people: keys::People<'_>,
-    name: &ServerName,
+    (name, login): (&ServerName, &Login),
     restricted_by: Option<&str>,
     references: &References,
     platform: &Platform,
@@ -31,16 +31,33 @@ pub(super) fn resolve(
     Ok(Ssh {
         keys: keys.all,
         referenced_keys: keys.referenced,
+        gateway_authorities: gateway_authorities(mode, references, platform),
         mode,
         password,
         expose: spec.expose.unwrap_or(platform.default_expose),
-        motd: motd(spec, name, mode, restricted_by.is_some(), platform)?,
+        motd: motd(spec, platform, || {
+            greeting(name, login, mode, restricted_by.is_some())
+        })?,
         agent_forwarding: spec.agent_forwarding.unwrap_or(true),
     })
 }
 
+/// What the gateway tells of itself counts only where the platform's own configuration says so.
+fn gateway_authorities(
+    mode: SshMode,
+    references: &References,
+    platform: &Platform,
+) -> Vec<PublicKey> {
+    let is_direct = platform.gateway.as_ref().is_some_and(|g| g.direct);
+    if is_direct && mode != SshMode::Disabled {
+        references.gateway_authorities.clone()
+    } else {
+        Vec::new()
+    }
+}
+
 /// Where nobody may be root, sshd cannot be beside the user's own processes, so a sidecar is what is meant.
-fn mode(spec: &SshSpec, restricted_by: Option<&str>) -> Result<SshMode, InvalidAccess> {
+pub(super) fn mode(spec: &SshSpec, restricted_by: Option<&str>) -> Result<SshMode, InvalidAccess> {
     match (spec.mode, restricted_by) {
         (Some(SshMode::InContainer), Some(flavor)) => Err(InvalidAccess::InContainerForbidden {
             flavor: flavor.to_owned(),
@@ -80,14 +97,12 @@ fn password(
 
 fn motd(
     spec: &SshSpec,
-    name: &ServerName,
-    mode: SshMode,
-    restricted: bool,
     platform: &Platform,
+    greeting: impl FnOnce() -> String,
 ) -> Result<String, InvalidAccess> {
     let text = match spec.motd.as_ref().or(platform.motd.as_ref()) {
         Some(text) => text.clone(),
-        None => greeting(name, mode, restricted),
+        None => greeting(),
     };
     if text
         .chars()
@@ -102,10 +117,10 @@ fn motd(
     })
 }
 
-fn greeting(name: &ServerName, mode: SshMode, restricted: bool) -> String {
+fn greeting(name: &ServerName, login: &Login, mode: SshMode, restricted: bool) -> String {
     let kept = match mode {
-        SshMode::Sidecar => "/workspace is the home of the machine and",
-        SshMode::InContainer | SshMode::Disabled => "/home/dev",
+        SshMode::Sidecar => "/workspace is the home of the machine and".to_owned(),
+        SshMode::InContainer | SshMode::Disabled => login.home(),
     };
     let mut text = format!(
         "Welcome to {name}. {kept} is kept when this machine restarts; everything else starts afresh.\n"
@@ -116,5 +131,7 @@ fn greeting(name: &ServerName, mode: SshMode, restricted: bool) -> String {
     text
 }
 
+#[cfg(test)]
+mod people_tests;
 #[cfg(test)]
 mod tests;

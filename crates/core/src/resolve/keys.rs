@@ -18,10 +18,10 @@ pub(super) struct People<'a> {
 }
 
 impl<'a> People<'a> {
-    /// The keys of the owner's DevServerUser (decision C-KEYS). The namespace's user counts only for machines of their own.
+    /// The keys of the owner's DevServerUser (decision C-KEYS), in whichever namespace the machine is.
     fn own_keys(self, references: &'a References) -> impl Iterator<Item = (String, &'a str)> {
-        let user = references.user.as_ref().map(|user| &user.spec);
-        let own = user.filter(|user| self.owner == Some(user.username.as_str()));
+        let mut people = references.people.iter().map(|user| &user.spec);
+        let own = people.find(|user| self.owner == Some(user.username.as_str()));
         let keys = own
             .map_or(&[][..], |user| &user.ssh_public_keys)
             .iter()
@@ -46,6 +46,23 @@ impl<'a> People<'a> {
                 })
             })
     }
+}
+
+/// Of the DevServerUsers of collaborators for whom the owner wrote down no key. They are an administrator's to write and not
+/// the owner's: one that is none, or one too many, is left out and keeps nobody from their machine.
+fn keys_of_users(people: People<'_>, references: &References) -> impl Iterator<Item = PublicKey> {
+    let owner = people.owner;
+    let unwritten = people
+        .collaborators
+        .iter()
+        .filter(move |other| other.public_keys.is_empty() && owner != Some(other.user.as_str()));
+    let users = unwritten.filter_map(move |other| {
+        let mut known = references.people.iter().map(|user| &user.spec);
+        known.find(|user| user.username == other.user)
+    });
+    users
+        .flat_map(|user| &user.ssh_public_keys)
+        .filter_map(|text| PublicKey::parse(text).ok())
 }
 
 /// The keys that log in.
@@ -99,6 +116,11 @@ pub(super) fn resolve(
             add(&mut keys.referenced, key.clone());
         }
         add(&mut keys.all, key);
+    }
+    for key in keys_of_users(people, references) {
+        if keys.all.len() < MAX_KEYS {
+            add(&mut keys.all, key);
+        }
     }
     Ok(keys)
 }

@@ -48,7 +48,7 @@ pub(super) fn home(
     })
 }
 
-fn size(
+pub(super) fn size(
     spec: &DevServerSpec,
     actual: Option<&Quantity>,
     platform: &Platform,
@@ -97,7 +97,8 @@ fn is_bound(claim: &PersistentVolumeClaim) -> bool {
     claim.status.as_ref().and_then(|s| s.phase.as_deref()) == Some("Bound")
 }
 
-fn requested(claim: &PersistentVolumeClaim) -> Option<Quantity> {
+/// Size a claim asks for.
+pub fn requested(claim: &PersistentVolumeClaim) -> Option<Quantity> {
     claim
         .spec
         .as_ref()?

@@ -1,17 +1,18 @@
 //! Team and project an environment counts for, whether its flavor is for them, and what of the team's quota is left.
 
-use devserver_api::{DevServerFlavorSpec, DevServerSpec, names};
+use devserver_api::{DevServerFlavorSpec, DevServerSpec, money, names};
 
 use crate::{
     Invalid, Platform, References,
-    environment::{CountsFor, Flavor, Resources},
+    budget::{Spent, Standing, standing},
+    environment::{CountsFor, Flavor},
     invalid::TeamError,
-    team,
+    team::{self, Asks},
 };
 
 pub(super) fn resolve(
     spec: &DevServerSpec,
-    resources: &Resources,
+    asks: &Asks,
     references: &References,
     platform: &Platform,
 ) -> Result<CountsFor, Invalid> {
@@ -25,7 +26,8 @@ pub(super) fn resolve(
     let team = team::of(spec, references.user.as_ref());
     // Stopped, it needs nothing.
     if let Some(team) = team.filter(|_| !spec.suspend) {
-        has_room(team, resources, references, platform)?;
+        has_room(team, asks, references, platform)?;
+        has_money(team, references, platform)?;
     }
     Ok(CountsFor {
         team: team.map(str::to_owned),
@@ -55,7 +57,7 @@ fn is_member(spec: &DevServerSpec, references: &References) -> Result<(), TeamEr
 
 fn has_room(
     team: &str,
-    resources: &Resources,
+    asks: &Asks,
     references: &References,
     platform: &Platform,
 ) -> Result<(), TeamError> {
@@ -63,7 +65,7 @@ fn has_room(
         return Ok(());
     };
     let (used, held) = (&references.team_in_use, &references.holds);
-    let asked = team::amounts(resources);
+    let asked = asks.all();
     let Some(resource) = team::excess(used, &asked, held, &settings.quota) else {
         return Ok(());
     };
@@ -78,6 +80,32 @@ fn has_room(
         used: text(used),
         asked: text(&asked),
         allowed: text(&settings.quota),
+    })
+}
+
+/// What runs already stays, whatever it costs.
+fn has_money(team: &str, references: &References, platform: &Platform) -> Result<(), TeamError> {
+    let budget = platform.teams.get(team).and_then(|t| t.budget.as_ref());
+    let Some(budget) = budget.filter(|_| references.holds.is_empty()) else {
+        return Ok(());
+    };
+    let spent = match references.team_spent {
+        Spent::NotAsked => return Ok(()),
+        Spent::Unknown => {
+            let team = team.to_owned();
+            return Err(TeamError::BudgetUnknown { team });
+        }
+        Spent::Micros(spent) => spent,
+    };
+    if standing(budget, spent) != Standing::Exhausted {
+        return Ok(());
+    }
+    let currency = platform.usage.as_ref().map(|u| u.currency.clone());
+    Err(TeamError::BudgetSpent {
+        team: team.to_owned(),
+        spent: money::cents(spent),
+        budget: money::cents(budget.micros_per_month),
+        currency: currency.unwrap_or_default(),
     })
 }
 

@@ -1,18 +1,23 @@
 //! Further claims and where they are mounted: only what is for this DevServer, only where it hides nothing.
 
 use devserver_api::{
-    DevServer, DevServerFlavorSpec, VolumeSpec, group,
+    DevServer, DevServerFlavorSpec, SshMode, VolumeSpec, group,
     names::{self, ServerName},
 };
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
 use crate::{
-    References, desired::OWNER_ANNOTATION, environment::MountedClaim, invalid::VolumeError,
+    References,
+    desired::OWNER_ANNOTATION,
+    environment::{Login, MountedClaim},
+    invalid::VolumeError,
 };
 
 /// Paths that belong to the system: nothing may hide them or lie in them.
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 18] = [
     group::TOOLS,
+    group::EDITOR,
+    group::DOCKER_CLIENT,
     "/proc",
     "/sys",
     "/dev",
@@ -35,7 +40,7 @@ pub(super) fn resolve(
     server: &DevServer,
     name: &ServerName,
     flavor: &DevServerFlavorSpec,
-    has_workspace: bool,
+    (mode, login): (SshMode, &Login),
     references: &References,
 ) -> Result<Vec<MountedClaim>, VolumeError> {
     let shared = server.spec.shared_volume_claim_name.is_some();
@@ -46,13 +51,17 @@ pub(super) fn resolve(
             "spec.sharedVolumeClaimName".to_owned(),
         ));
     }
-    if has_workspace {
+    if mode == SshMode::Sidecar || login.is_of_image() {
         taken.push((group::WORKSPACE.to_owned(), "the home".to_owned()));
+    }
+    if server.spec.kube_access.is_some() {
+        let with = "the kubeconfig".to_owned();
+        taken.push((format!("{}/.kube", login.home()), with));
     }
     let mut mounted = Vec::new();
     for (index, volume) in server.spec.volumes.iter().enumerate() {
         let field = |what: &str| format!("spec.volumes[{index}].{what}");
-        check_path(&field("mountPath"), &volume.mount_path)?;
+        check_path(&field("mountPath"), &volume.mount_path, &login.home())?;
         let mut others = taken.iter();
         if let Some((other, with)) = others.find(|(path, _)| overlap(path, &volume.mount_path)) {
             return Err(VolumeError::PathTaken {
@@ -76,6 +85,7 @@ pub(super) fn resolve(
         check_path(
             &format!("spec.flavor: its volumes[{index}].mountPath"),
             &volume.mount_path,
+            &login.home(),
         )?;
         // An offer, not a demand: it never keeps anybody from starting.
         let is_free = !taken
@@ -119,6 +129,13 @@ pub(super) fn check_claim(
         return Err(VolumeError::ClaimName { field });
     }
     let wanted = wanted.to_owned();
+    // A claim of that name may not be there yet; two daemons on one volume would destroy it.
+    if wanted == name.docker_claim() {
+        return Err(VolumeError::ClaimNotShared {
+            field,
+            claim: wanted,
+        });
+    }
     if wanted == name.home_claim() {
         return Err(VolumeError::OwnHome {
             field,
@@ -164,7 +181,7 @@ fn label<'a>(claim: &'a PersistentVolumeClaim, key: &str) -> Option<&'a str> {
     claim.metadata.labels.as_ref()?.get(key).map(String::as_str)
 }
 
-fn check_path(field: &str, path: &str) -> Result<(), VolumeError> {
+fn check_path(field: &str, path: &str, home: &str) -> Result<(), VolumeError> {
     let good = |c: char| c.is_ascii_alphanumeric() || "._@+=~-".contains(c);
     let part = |p: &str| !p.is_empty() && p != "." && p != ".." && p.chars().all(good);
     let (field, path) = (field.to_owned(), path.to_owned());
@@ -175,7 +192,7 @@ fn check_path(field: &str, path: &str) -> Result<(), VolumeError> {
         return Err(VolumeError::PathSyntax { field, path });
     }
     // Inside the home is fine; the home itself is taken.
-    let home = is_in(group::HOME, &path).then_some(group::HOME);
+    let home = is_in(home, &path).then_some(home);
     let hit = RESERVED
         .into_iter()
         .find(|reserved| overlap(reserved, &path));
@@ -225,7 +242,7 @@ mod tests {
             "/bin",
             "/boot",
         ] {
-            let error = check_path("f", path).unwrap_err();
+            let error = check_path("f", path, group::HOME).unwrap_err();
             assert!(
                 matches!(error, VolumeError::PathReserved { .. }),
                 "{path}: {error}"
@@ -254,7 +271,7 @@ mod tests {
             "/$(HOME)",
             &long,
         ] {
-            let error = check_path("f", path).unwrap_err();
+            let error = check_path("f", path, group::HOME).unwrap_err();
             assert!(
                 matches!(error, VolumeError::PathSyntax { .. }),
                 "{path}: {error}"
@@ -274,7 +291,7 @@ mod tests {
             "/library",
             "/var/lib/docker",
         ] {
-            assert_eq!(check_path("f", path), Ok(()), "{path}");
+            assert_eq!(check_path("f", path, group::HOME), Ok(()), "{path}");
         }
     }
 }

@@ -15,6 +15,8 @@ use k8s_openapi::{
 };
 use serde::Serialize;
 
+use crate::desired::workload::HOME_VOLUME;
+
 /// Changes that one sentence can hold; the others are counted.
 const MOST: usize = 8;
 /// Taints of nodes in trouble; Kubernetes itself adds a toleration of some to every pod.
@@ -104,6 +106,14 @@ fn facts(pod: &PodSpec, labels: &BTreeMap<String, String>) -> Facts {
     for secret in pod.image_pull_secrets.iter().flatten() {
         facts.insert(format!("pull secret {}", secret.name), "used".to_owned());
     }
+    for volume in pod.volumes.iter().flatten() {
+        let fact = match volume.name.as_str() {
+            "editor" => "editor",
+            "kubeconfig" => "kubeconfig",
+            _ => continue,
+        };
+        facts.insert(fact.to_owned(), "there".to_owned());
+    }
     let class = pod.runtime_class_name.as_ref();
     facts.extend(class.map(|name| ("runtime class".to_owned(), name.clone())));
     if pod.host_users == Some(false) {
@@ -149,7 +159,7 @@ fn of_container(facts: &mut Facts, container: &Container, pod: &PodSpec) {
             continue;
         };
         // The StatefulSet controller names the home's claim; in the template it has none yet.
-        if mount.mount_path == group::HOME || mount.mount_path == group::WORKSPACE {
+        if mount.name == HOME_VOLUME {
             continue;
         }
         let how = if mount.read_only == Some(true) {

@@ -7,7 +7,7 @@ mod pod;
 mod restart;
 
 use devserver_api::{
-    DevServer, DevServerStatus, GatewayStatus, Phase, SshMode, SshStatus,
+    DevServer, DevServerStatus, EditorStatus, GatewayStatus, Phase, SshMode, SshStatus,
     condition::{self, Verdict, whole_seconds},
     group,
     ssh_key::PublicKey,
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
-use crate::{Environment, Invalid, Observed, Platform, due};
+use crate::{Environment, Invalid, Observed, Platform, due, idle};
 
 pub use expiring::news_of_the_end;
 pub use pod::{Stage, is_ready};
@@ -47,6 +47,7 @@ pub fn status(
     }
     let expiring = expiring::expiring(server, platform, seen.hold, now);
     verdicts.extend(expiring.iter().map(|e| e.verdict.clone()));
+    verdicts.extend(seen.idle.as_ref().and_then(idle::verdict));
     let generation = server.metadata.generation;
     DevServerStatus {
         phase: Some(stage.phase),
@@ -64,7 +65,22 @@ pub fn status(
         expiration_time: due::expires_at(server, platform).map(|at| Time(whole_seconds(at))),
         expiration_warning_seconds: expiring.and_then(|e| e.warning),
         ssh: ssh(server, outcome, seen, platform).or(before.ssh),
+        editor: editor(seen),
+        idle: seen.idle.clone(),
+        advice: seen.advice.clone(),
     }
+}
+
+/// Where the editor is, told by the pod that runs: the one that was asked for may come with a restart only.
+fn editor(seen: &Observed) -> Option<EditorStatus> {
+    let pod = seen.pod.as_ref().filter(|pod| is_ready(pod))?;
+    let mut containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let dev = containers.find(|container| container.name == group::CONTAINER)?;
+    let mut ports = dev.ports.iter().flatten();
+    let port = ports.find(|port| port.name.as_deref() == Some(group::EDITOR_PORT_NAME))?;
+    Some(EditorStatus {
+        port: port.container_port,
+    })
 }
 
 fn stage(
@@ -157,13 +173,33 @@ fn ssh(
     platform: &Platform,
 ) -> Option<SshStatus> {
     (!seen.host_keys.is_empty()).then(|| SshStatus {
-        user: group::LOGIN_USER.to_owned(),
+        user: login_user(server, outcome, seen),
         host_keys: seen.host_keys.clone(),
         authorized_key_fingerprints: fingerprints(server, outcome),
         node_port: address::node_port(seen),
         host: address::host(seen),
         gateway: gateway(server, seen, platform),
     })
+}
+
+/// Who logs in now: a pod keeps the name it was started with until it is made anew.
+fn login_user(
+    server: &DevServer,
+    outcome: &Result<Environment, Invalid>,
+    seen: &Observed,
+) -> String {
+    let usual = || group::LOGIN_USER.to_owned();
+    if let Some(pod) = &seen.pod {
+        let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+        let mut variables = containers.flat_map(|c| c.env.iter().flatten());
+        let named = variables.find(|v| v.name == group::LOGIN_USER_VARIABLE);
+        return named.and_then(|v| v.value.clone()).unwrap_or_else(usual);
+    }
+    if let Ok(env) = outcome {
+        return env.login.user.clone();
+    }
+    let before = server.status.as_ref().and_then(|s| s.ssh.as_ref());
+    before.map_or_else(usual, |ssh| ssh.user.clone())
 }
 
 /// Where there is no way in for ssh, there is none through the gateway. An operator that has just started does not know its

@@ -60,7 +60,7 @@ pub(super) fn stage(
         };
     };
     if is_ready(pod) {
-        return Stage::new(Phase::Running, "Running", "runs and answers ssh");
+        return Stage::new(Phase::Running, "Running", "runs and answers");
     }
     if let Some(why) = stuck(pod, now) {
         return Stage::new(Phase::Failed, STUCK, why);
@@ -202,6 +202,13 @@ fn not_created(why: &str) -> Stage {
             "a quota of this namespace is used up: {why}; delete or suspend something, or ask an administrator"
         );
         return Stage::new(Phase::Pending, "QuotaExceeded", message);
+    }
+    if why.contains("violates PodSecurity") {
+        let message = format!(
+            "the pod could not be created: {why}; ask for less (spec.docker needs the level privileged), or ask an administrator to \
+             change the level of the namespace: podSecurity of its DevServerUser, or the label pod-security.kubernetes.io/enforce"
+        );
+        return Stage::new(Phase::Failed, "PodNotCreated", message);
     }
     Stage::new(
         Phase::Failed,

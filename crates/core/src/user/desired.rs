@@ -61,9 +61,10 @@ pub fn namespace_identity(account: &Account) -> Namespace {
     }
 }
 
-/// Without an owner: it holds the homes, which outlive the user.
+/// Without an owner: it holds the homes, which outlive the user. And without a word on who manages it: an administrator's chart or
+/// GitOps may have made it and says so there.
 fn namespace(account: &Account) -> Namespace {
-    let mut labels = labels(account);
+    let mut labels = identity(account);
     let level = account.pod_security.as_str();
     for word in ["enforce", "warn"] {
         labels.insert(

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, process::Command};
 
-use devserver_api::group;
+use devserver_api::names;
 
 use super::reach;
 use crate::{
@@ -15,11 +15,12 @@ use crate::{
 /// Opens it; comes back only when it cannot.
 pub async fn run(global: &Global, args: &Code) -> Outcome<Exit> {
     let name = check_name(args.name.as_deref().unwrap_or(DEFAULT_NAME))?;
-    let folder = folder(args.path.as_deref())?;
+    let path = checked(args.path.as_deref())?;
     // The editor asks plain ssh, which knows the host by the Include line and by nothing else.
     included(name)?;
     let access = reach::access(global, name, args.timeout).await?;
     let host = access.target.host();
+    let folder = folder(path, &names::login_home(&access.login_user));
     if args.print {
         output::say(&address(&host, &folder))?;
         return Ok(Exit::Ok);
@@ -46,17 +47,22 @@ fn included(name: &str) -> Outcome {
     .remedy("allow it once: devctl config ssh-include --enable"))
 }
 
-/// The folder as a path from the root. It becomes part of a command line and of an address.
-fn folder(path: Option<&str>) -> Outcome<String> {
+/// It becomes part of a command line and of an address.
+fn checked(path: Option<&str>) -> Outcome<&str> {
     let path = path.unwrap_or_default();
     if path.chars().any(char::is_control) {
         return Err(Failure::usage("the path holds a control character"));
     }
-    Ok(match path.strip_prefix("~/").unwrap_or(path) {
-        "" | "~" => group::HOME.to_owned(),
+    Ok(path)
+}
+
+/// The folder as a path from the root.
+fn folder(path: &str, home: &str) -> String {
+    match path.strip_prefix("~/").unwrap_or(path) {
+        "" | "~" => home.to_owned(),
         path if path.starts_with('/') => path.to_owned(),
-        path => format!("{}/{path}", group::HOME),
-    })
+        path => format!("{home}/{path}"),
+    }
 }
 
 /// What a browser or a desktop opens.
@@ -88,9 +94,10 @@ mod tests {
             (Some("/srv"), "/srv"),
             (Some("--install-extension"), "/home/dev/--install-extension"),
         ] {
-            assert_eq!(folder(path).unwrap(), expected);
+            assert_eq!(folder(checked(path).unwrap(), "/home/dev"), expected);
         }
-        assert_eq!(folder(Some("a\nb")).unwrap_err().exit, Exit::Usage);
+        assert_eq!(folder("src", "/home/coder"), "/home/coder/src");
+        assert_eq!(checked(Some("a\nb")).unwrap_err().exit, Exit::Usage);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `devctl create`.
 
+mod features;
+
 use std::{path::PathBuf, time::Duration};
 
 use devserver_api::{
@@ -128,8 +130,9 @@ fn server(args: &Create) -> Outcome<DevServer> {
             ));
         }
     }
+    features::check(&args.features)?;
     let mut keys = public_keys(args)?.into_iter();
-    let spec = DevServerSpec {
+    let mut spec = DevServerSpec {
         owner: args.owner.clone(),
         flavor: args.flavor.clone(),
         image: args.image.clone(),
@@ -148,6 +151,7 @@ fn server(args: &Create) -> Outcome<DevServer> {
         }),
         ..DevServerSpec::default()
     };
+    features::fill(&args.features, &mut spec)?;
     Ok(DevServer::new(name, spec))
 }
 

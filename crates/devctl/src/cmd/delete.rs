@@ -78,6 +78,7 @@ fn what_stays(namespace: &str, server: &DevServer) -> String {
         ServerName::parse(&name).map_or_else(|_| format!("home-{name}-0"), |n| n.home_claim());
     format!(
         "Its home stays, in PersistentVolumeClaim '{claim}'; a new DevServer '{name}' finds it again.\n\
+         To make it again as it was: devctl undelete {name}; how long its home is kept: devctl trash\n\
          To remove it for ever: kubectl --namespace {namespace} delete pvc {claim}"
     )
 }
@@ -122,6 +123,7 @@ mod tests {
             text.contains("kubectl --namespace default delete pvc home-a-0"),
             "{text}"
         );
+        assert!(text.contains("devctl undelete a;"), "{text}");
         let text = what_stays(
             "default",
             &server(&serde_json::json!({"volumeRetention": "Delete"})),

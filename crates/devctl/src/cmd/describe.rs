@@ -103,6 +103,7 @@ fn spec(server: &DevServer, now: Timestamp) -> String {
     if let Some(claim) = &spec.shared_volume_claim_name {
         line(&mut text, "Shared", Some(&format!("{claim} at /shared")));
     }
+    features(&mut text, server);
     line(
         &mut text,
         "Expose",
@@ -125,6 +126,27 @@ fn spec(server: &DevServer, now: Timestamp) -> String {
         Some(&age(server.metadata.creation_timestamp.as_ref(), now)),
     );
     text
+}
+
+/// What it offers beside shells.
+fn features(text: &mut String, server: &DevServer) {
+    let spec = &server.spec;
+    if spec.editor.as_ref().is_some_and(|editor| editor.enabled) {
+        let runs = server.status.as_ref().and_then(|s| s.editor.as_ref());
+        let where_ = runs.map_or_else(
+            || "comes when the machine runs".to_owned(),
+            |editor| format!("port {}, through the console", editor.port),
+        );
+        line(text, "Editor", Some(&where_));
+    }
+    if let Some(docker) = spec.docker.as_ref().filter(|docker| docker.enabled) {
+        let size = docker.storage_size.as_deref();
+        let size = size.unwrap_or("(the platform's default size)");
+        line(text, "Docker", Some(&format!("volume of {size}")));
+    }
+    if let Some(access) = &spec.kube_access {
+        line(text, "Kubernetes", Some(&format!("role {}", access.role)));
+    }
 }
 
 fn status(server: &DevServer, now: Timestamp) -> String {
@@ -154,6 +176,10 @@ fn status(server: &DevServer, now: Timestamp) -> String {
             never => never,
         }),
     );
+    for advice in &status.advice {
+        let told = format!("{}; {}", advice.message, advice.remedy);
+        line(&mut text, "Advice", Some(&told));
+    }
     for key in status.ssh.iter().flat_map(|s| &s.host_keys) {
         line(&mut text, "Host key", Some(key));
     }

@@ -13,7 +13,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    args::{DEFAULT_NAME, Extend, Global, check_name},
+    args::{Extend, Global, name_and_time},
     exit::Exit,
     failure::{Failure, Outcome},
     kube::{self as cluster, Session},
@@ -66,20 +66,9 @@ pub async fn run(global: &Global, args: &Extend) -> Outcome<Exit> {
     )
 }
 
-/// With one word only, it is the time: no name begins with a digit.
 fn read(args: &Extend) -> Outcome<(&str, Wish)> {
-    let (name, time) = match (args.first.as_deref(), args.second.as_deref()) {
-        (Some(time), None) if args.until.is_none() => (None, Some(time)),
-        (name, time) => (name, time),
-    };
-    let name = match (name, args.option.as_deref()) {
-        (Some(a), Some(b)) if a != b => {
-            return Err(
-                Failure::usage(format!("two names are given: '{a}' and '{b}'")).remedy("give one"),
-            );
-        }
-        (name, option) => name.or(option).unwrap_or(DEFAULT_NAME),
-    };
+    let words = [&args.first, &args.second, &args.option].map(Option::as_deref);
+    let (name, time) = name_and_time(words, args.until.is_none())?;
     let wish = match (time, args.until) {
         (Some(time), _) => duration::parse_positive(time)
             .map(Wish::By)
@@ -90,7 +79,7 @@ fn read(args: &Extend) -> Outcome<(&str, Wish)> {
                 .remedy(format!("such as: devctl extend {name} 4h")));
         }
     };
-    Ok((check_name(name)?, wish))
+    Ok((name, wish))
 }
 
 /// `None`: it has no end.

@@ -61,9 +61,21 @@ pub async fn run(global: &Global, args: &List) -> Outcome<Exit> {
                 is_wide,
                 Timestamp::now(),
             ))?;
+            notes(&servers);
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Beside the table, what is about to go wrong. Work that is not pushed yet is no trouble.
+fn notes(servers: &[DevServer]) {
+    for server in servers {
+        let told = server.status.iter().flat_map(|status| &status.advice);
+        for advice in told.filter(|advice| advice.reason != "UnsavedWork") {
+            let name = server.name_any();
+            output::note(&format!("{name}: {}; {}", advice.message, advice.remedy));
+        }
+    }
 }
 
 fn table(servers: &[DevServer], has_namespace: bool, is_wide: bool, now: Timestamp) -> String {

@@ -1,5 +1,6 @@
 //! `devctl suspend` and `devctl resume`.
 
+use devserver_api::{group, suspension::value_of_user};
 use kube::api::{Patch, PatchParams};
 
 use crate::{
@@ -8,14 +9,16 @@ use crate::{
     exit::Exit,
     failure::{Failure, Outcome},
     kube::{self as cluster, Session},
-    output, wait,
+    output, owner, wait,
 };
 
 /// Stops the DevServer and keeps its home.
 pub async fn suspend(global: &Global, args: &Named) -> Outcome<Exit> {
     let name = args.name()?;
     let session = Session::connect(global).await?;
-    set(&session, name, true).await?;
+    // Who stopped it is told, so that nothing but a wish of theirs starts it again.
+    let by = owner::username(&session).await?;
+    set(&session, name, true, by.as_deref().map(value_of_user)).await?;
     output::say(&format!(
         "DevServer '{name}' is being suspended; its home stays."
     ))?;
@@ -27,7 +30,7 @@ pub async fn suspend(global: &Global, args: &Named) -> Outcome<Exit> {
 pub async fn resume(global: &Global, args: &Resume) -> Outcome<Exit> {
     let name = args.named.name()?;
     let session = Session::connect(global).await?;
-    set(&session, name, false).await?;
+    set(&session, name, false, None).await?;
     output::say(&format!("DevServer '{name}' is being started."))?;
     if args.wait.wait {
         let ready = wait::until_ready(&session, name, args.wait.timeout).await?;
@@ -37,8 +40,11 @@ pub async fn resume(global: &Global, args: &Resume) -> Outcome<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn set(session: &Session, name: &str, suspend: bool) -> Outcome {
-    let patch = serde_json::json!({"spec": {"suspend": suspend}});
+async fn set(session: &Session, name: &str, suspend: bool, by: Option<String>) -> Outcome {
+    let patch = serde_json::json!({
+        "metadata": {"annotations": {group::ANNOTATION_SUSPENDED_BY: by}},
+        "spec": {"suspend": suspend},
+    });
     let params = PatchParams {
         field_manager: Some("devctl".into()),
         ..PatchParams::default()

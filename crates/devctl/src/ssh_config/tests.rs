@@ -15,6 +15,7 @@ fn target() -> Target {
 fn entry<'a>(target: &'a Target, known_hosts: &'a Path) -> Entry<'a> {
     Entry {
         target,
+        login_user: "dev",
         devctl: "/usr/local/bin/devctl",
         kubeconfig: Some("/home/u/.kube/config"),
         is_default_namespace: true,
@@ -283,5 +284,18 @@ fn d10_what_a_status_says_of_a_gateway_cannot_become_a_command() {
     }
     for user in ["", "-l", "a b", "a\nProxyCommand id", "%r", "a;id", "`id`"] {
         assert!(jump(user, "gw").is_err(), "{user:?}");
+    }
+}
+
+#[test]
+fn the_login_user_is_the_one_the_status_tells_and_never_an_option_of_ssh() {
+    let (target, known_hosts) = (target(), Path::new("/k"));
+    let mut entry = entry(&target, known_hosts);
+    entry.login_user = "coder";
+    let parsed = parsed(&entry.render().unwrap(), &target.host());
+    assert_eq!(value(&parsed, "user"), "coder");
+    for user in ["", "-oProxyCommand=x", "a b", "a\nProxyCommand x"] {
+        entry.login_user = user;
+        assert!(entry.render().is_err(), "{user:?}");
     }
 }

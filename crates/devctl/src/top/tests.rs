@@ -8,7 +8,7 @@ fn server(name: &str, more: &Value) -> DevServer {
         "apiVersion": "devserver.io/v1", "kind": "DevServer",
         "metadata": {"name": name, "namespace": "team", "generation": 1, "creationTimestamp": "2026-01-01T08:00:00Z"},
         "spec": {"owner": "alice@example.com", "flavor": "cpu-small", "ssh": {}},
-        "status": {"phase": "Running", "observedGeneration": 1, "message": "runs and answers ssh"},
+        "status": {"phase": "Running", "observedGeneration": 1, "message": "runs and answers"},
     });
     for (key, value) in more.as_object().into_iter().flatten() {
         object["status"][key] = value.clone();

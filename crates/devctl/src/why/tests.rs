@@ -140,7 +140,16 @@ fn what_is_stopped_says_by_whom_and_nothing_of_the_pod() {
     let by_user = server(&spec, &json!({}), &stopped);
     let marked = json!({"annotations": {"devserver.io/suspended-by": "policy"}});
     let by_policy = server(&spec, &marked, &stopped);
-    for (server, word) in [(by_user, "on request"), (by_policy, "by a policy")] {
+    let marked = json!({"annotations": {"devserver.io/suspended-by": "idle"}});
+    let by_idle = server(&spec, &marked, &stopped);
+    let marked = json!({"annotations": {"devserver.io/suspended-by": "bob"}});
+    let by_bob = server(&spec, &marked, &stopped);
+    for (server, word) in [
+        (by_user, "on request"),
+        (by_policy, "by a policy"),
+        (by_idle, "because nobody used it"),
+        (by_bob, "on request of bob"),
+    ] {
         let lines = why(&server, None, &[], NOW.parse().unwrap());
         let [line] = lines.as_slice() else {
             panic!("{lines:?}")
@@ -287,4 +296,29 @@ fn complaints_of_the_cluster_are_told_while_it_is_not_ready_the_newest_first_and
         &status("Running", &[("Ready", "True", "Running")]),
     );
     assert_eq!(rules(&running, Some(&ready), &events), ["Running"]);
+}
+
+#[test]
+fn an_idle_one_says_rule_signal_minute_and_what_is_next() {
+    let mut told = status(
+        "Running",
+        &[("Ready", "True", "Running"), ("Valid", "True", "Valid")],
+    );
+    told["idle"] = json!({
+        "state": "Idle", "since": "2026-01-01T08:10:00Z", "signal": "typed", "rule": "team genomics",
+        "stage": "Alert", "nextStage": "Notify", "nextTime": "2026-01-01T10:10:00Z",
+        "workingHours": "Monday-Friday 08:00-18:00 in Europe/Berlin",
+    });
+    let server = server(&json!({}), &json!({}), &told);
+    let lines = why(&server, None, &[], NOW.parse().unwrap());
+    let line = lines.iter().find(|line| line.rule == "Idle").unwrap();
+    assert!(
+        line.signal.contains("typed")
+            && line.next.contains("team genomics")
+            && line.next.contains("counts only Monday-Friday 08:00-18:00"),
+        "{line:?}"
+    );
+    assert_eq!(line.since, Some("2026-01-01T08:10:00Z".parse().unwrap()));
+    assert_eq!(line.when, Some("2026-01-01T10:10:00Z".parse().unwrap()));
+    assert!(line.remedy.as_ref().unwrap().contains("devctl snooze a"));
 }

@@ -244,7 +244,7 @@ async fn a_starting_environment_is_waited_for_and_a_suspended_one_is_not() {
     rig.change("alice", |server, _| server.suspended = true);
     let started = Instant::now();
     let (_, words) = client.open("box", 22).await.unwrap_err();
-    assert!(words.contains("suspended by its owner"), "{words}");
+    assert!(words.contains("suspended on request"), "{words}");
     assert!(started.elapsed() < Duration::from_secs(2));
 }
 

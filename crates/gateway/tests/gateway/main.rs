@@ -12,10 +12,12 @@
 mod algorithms;
 mod channels;
 mod client;
+mod direct;
 mod drain;
 mod fuzz;
 mod limits;
 mod logins;
+mod machines;
 mod noise;
 mod pods;
 mod proxied;

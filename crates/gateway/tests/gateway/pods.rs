@@ -19,6 +19,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use tokio_util::sync::CancellationToken;
 
 /// Where an address leads.
 #[derive(Clone, Copy)]
@@ -33,6 +34,8 @@ enum End {
 pub struct Streets {
     ends: Mutex<HashMap<SocketAddr, End>>,
     pub dialled: Mutex<Vec<SocketAddr>>,
+    /// Cancelled when machines there lose their connections without a word.
+    pub down: CancellationToken,
 }
 
 impl Dial for Streets {

@@ -12,6 +12,7 @@ use std::{
 use devserver_api::Phase;
 use devserver_gateway::{
     audit::Audit,
+    authority::Authority,
     connection::protocol,
     fingerprint::Fingerprint,
     gateway::{Edges, Gateway},
@@ -21,6 +22,7 @@ use devserver_gateway::{
     table::{Person, Pod, Server},
     target::ServerId,
     wake::Wake,
+    workers::Workers,
 };
 use russh::keys::{Algorithm, PrivateKey};
 use tokio_util::sync::CancellationToken;
@@ -78,6 +80,7 @@ pub struct Rig {
     pub streets: Arc<Streets>,
     told: CancellationToken,
     paper: Paper,
+    _workers: Arc<Workers>,
 }
 
 /// What a rig is made of.
@@ -86,6 +89,7 @@ pub struct Parts {
     pub settings: Settings,
     pub trusted: Trusted,
     pub wake: Option<Arc<dyn Wake>>,
+    pub authority: Option<PrivateKey>,
 }
 
 impl Rig {
@@ -106,6 +110,7 @@ impl Rig {
             dial: Arc::clone(&streets) as _,
             wake: parts.wake,
             audit: Audit::to(paper.clone()).unwrap(),
+            authority: parts.authority.map(Authority::new).map(Arc::new),
         };
         let host_key = new_key();
         let protocol = Arc::new(protocol(&parts.settings, vec![(*host_key).clone()]));
@@ -115,7 +120,9 @@ impl Rig {
         gateway
             .ready
             .store(true, std::sync::atomic::Ordering::Relaxed);
-        tokio::spawn(listen::accept(Arc::clone(&gateway), protocol, listener));
+        let workers = Arc::new(Workers::start().unwrap());
+        let (serving, shared) = (Arc::clone(&gateway), Arc::clone(&workers));
+        tokio::spawn(async move { listen::accept(serving, protocol, listener, &shared).await });
         let told = CancellationToken::new();
         let (drained, tell) = (Arc::clone(&gateway), told.clone());
         tokio::spawn(async move { listen::drain(&drained, tell).await });
@@ -129,6 +136,7 @@ impl Rig {
             streets,
             told,
             paper,
+            _workers: workers,
         };
         for (name, key) in [
             ("alice", &rig.alice),
@@ -147,6 +155,7 @@ impl Rig {
             username: name.to_owned(),
             namespace: Some(format!("dev-{name}")),
             keys: HashSet::new(),
+            refused: false,
         };
         let server = Server {
             uid: format!("uid-{name}"),

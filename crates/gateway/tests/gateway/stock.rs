@@ -9,13 +9,13 @@ use tokio::process::Command;
 use crate::rig::{Rig, new_key, pod_address};
 
 /// A folder with keys and a configuration: what somebody has in `~/.ssh`.
-struct Home {
+pub struct Home {
     folder: TempDir,
     config: String,
 }
 
 impl Home {
-    fn new(rig: &Rig, key: &PrivateKey, machine: &PrivateKey) -> Self {
+    pub fn new(rig: &Rig, key: &PrivateKey, machine: &PrivateKey) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         write(
@@ -42,7 +42,12 @@ impl Home {
         }
     }
 
-    async fn ssh(&self, arguments: &[&str]) -> Output {
+    /// File for `-F`.
+    pub fn config(&self) -> &str {
+        &self.config
+    }
+
+    pub async fn ssh(&self, arguments: &[&str]) -> Output {
         let run = Command::new("ssh")
             .args(["-F", &self.config])
             .args(arguments)
@@ -71,7 +76,7 @@ async fn home(rig: &Rig) -> Home {
     Home::new(rig, &rig.alice, &machine)
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

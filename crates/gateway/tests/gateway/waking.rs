@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use devserver_api::suspension::SuspendedBy;
 use devserver_gateway::{
     gateway::Gateway,
     target::ServerId,
@@ -11,7 +12,8 @@ use futures::future::BoxFuture;
 
 use crate::{
     client::Client,
-    rig::{Rig, pod_address},
+    machines::settle,
+    rig::{Rig, new_key, pod_address},
 };
 
 /// What the cluster does when `spec.suspend` becomes false, as far as the table shows it.
@@ -53,7 +55,12 @@ async fn rig(allowed: bool) -> (Rig, Arc<Starter>) {
 
 fn suspend(rig: &Rig, by_policy: bool) {
     rig.change("alice", |server, _| {
-        (server.suspended, server.suspended_by_policy) = (true, by_policy);
+        server.suspended = true;
+        server.suspended_by = if by_policy {
+            SuspendedBy::Policy("idle".to_owned())
+        } else {
+            SuspendedBy::User("alice".to_owned())
+        };
     });
 }
 
@@ -63,7 +70,7 @@ async fn a_connection_starts_what_a_policy_suspended_and_nothing_else() {
     let client = Client::login(&rig, "alice", &rig.alice).await;
     suspend(&rig, false);
     let (_, words) = client.open("box", 22).await.unwrap_err();
-    assert!(words.contains("suspended by its owner"), "{words}");
+    assert!(words.contains("suspended by alice"), "{words}");
     assert!(starter.wishes.lock().unwrap().is_empty());
     suspend(&rig, true);
     assert!(client.open("box", 22).await.is_ok());
@@ -117,4 +124,43 @@ async fn nothing_is_started_where_that_is_switched_off() {
     assert!(words.contains("devctl resume box"), "{words}");
     assert_eq!(client.exec("wake box").await.1, 1);
     assert!(starter.wishes.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_direct_login_starts_what_the_idle_policy_stopped_and_says_so() {
+    let (authority, starter) = (new_key(), Arc::new(Starter::default()));
+    let (wake, key) = (Arc::clone(&starter), (*authority).clone());
+    let rig = Rig::with(|parts| {
+        parts.settings.wake = true;
+        parts.wake = Some(wake);
+        parts.authority = Some(key);
+    });
+    assert!(starter.gateway.set(Arc::clone(&rig.gateway)).is_ok());
+    settle(&rig, "alice", authority.public_key()).await;
+    suspend(&rig, true);
+    // The pod comes some time after it was asked for.
+    rig.change("alice", |_, pod| pod.ready = false);
+    let gateway = Arc::clone(&rig.gateway);
+    let comes = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        gateway.change(|table| {
+            let id = crate::rig::id("box", "dev-alice");
+            let server = table.server(&id).cloned().unwrap();
+            let mut pod = table.pod(&id, &server).cloned().unwrap();
+            pod.ready = true;
+            table.put_pod(id, pod);
+        });
+    };
+    let client = Client::login(&rig, "alice+box", &rig.alice).await;
+    let ((said, status), ()) = tokio::join!(client.exec("echo err >&2"), comes);
+    assert_eq!(
+        said.lines().collect::<Vec<_>>(),
+        [
+            "box.dev-alice was suspended and is being started",
+            "box.dev-alice is starting",
+            "err"
+        ]
+    );
+    assert_eq!(status, 0);
+    assert_eq!(starter.wishes.lock().unwrap().len(), 1);
 }

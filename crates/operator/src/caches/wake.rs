@@ -44,7 +44,8 @@ fn waits_for_room(server: &DevServer) -> bool {
         .is_some_and(|c| c.reason == TEAM_QUOTA_EXCEEDED)
 }
 
-/// All in the namespace of the user: teams decide what they may be. What is told about a user changes that only by the namespace.
+/// All in the namespace of the user: teams decide what they may be; and all that are theirs or name them: their keys log in
+/// there. What is told about a user changes that only by the namespace.
 pub fn of_user(
     user: &DevServerUser,
     is_gone: bool,
@@ -61,7 +62,16 @@ pub fn of_user(
         return Vec::new();
     }
     let namespace = Some(user::namespace_name(&user.spec.username));
-    select(servers, |server| server.metadata.namespace == namespace)
+    let username = &user.spec.username;
+    select(servers, |server| {
+        server.metadata.namespace == namespace
+            || server.spec.owner.as_ref() == Some(username)
+            || server
+                .spec
+                .collaborators
+                .iter()
+                .any(|c| c.user == *username)
+    })
 }
 
 /// Those that name the flavor, when its task changed; those that name none, when the default changed or became another.

@@ -28,7 +28,7 @@ pub struct Turns {
 
 impl Turns {
     /// Takes a turn, or says how long it is until there is one.
-    fn take(&self, per_minute: u16, now: Duration) -> Result<(), Duration> {
+    pub fn take(&self, per_minute: u16, now: Duration) -> Result<(), Duration> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         match burst::wait(taken.make_contiguous(), per_minute, now) {
             Duration::ZERO => {
@@ -43,7 +43,7 @@ impl Turns {
     }
 
     /// Nothing was deleted: somebody else may have the turn.
-    fn give_back(&self) {
+    pub fn give_back(&self) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.pop_back();
     }

@@ -1,6 +1,7 @@
 //! Looking after DevServers.
 
 mod expire;
+pub mod once;
 mod reconcile;
 mod report;
 mod restart;

@@ -1,10 +1,15 @@
 //! One look at one DevServer: fetch, observe, decide, write, report. Starts from nothing each time.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use devserver_api::DevServer;
 use devserver_core::{
+    Environment, Invalid,
     due::{Expiry, Hold, due},
+    idle::Stop,
     resolve,
     status::next_change,
 };
@@ -17,13 +22,13 @@ use crate::{
     backoff::spread,
     context::Context,
     error::{Error, bounded},
-    home_nodes, keys, observe,
+    home_nodes, idle, keys, observe, trash,
 };
 
 /// Soonest next look while something stands in the way that no watch will tell of.
-const BLOCKED_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+const BLOCKED_RETRY: Duration = Duration::from_secs(5);
 /// Next look after the API server refused for good.
-const REFUSED_RETRY: std::time::Duration = std::time::Duration::from_mins(1);
+const REFUSED_RETRY: Duration = Duration::from_mins(1);
 
 /// One look at one DevServer.
 pub async fn reconcile(cached: Arc<DevServer>, ctx: Arc<Context>) -> Result<Action, Error> {
@@ -67,41 +72,90 @@ async fn look(cached: &DevServer, ctx: &Context) -> Result<Action, Error> {
         return farewell(ctx, &api, &server, now).await;
     }
     let due = due(&server, &ctx.platform, clocks);
-    let (hold, turn) = match due.expiry {
-        Expiry::NotYet => (None, None),
-        Expiry::Disputed => {
-            ctx.metrics.expired("clock_skew");
-            (Some(Hold::ClockSkew), None)
-        }
-        Expiry::Over => match expire::expire(ctx, &api, &server).await? {
-            None => return Ok(Action::await_change()),
-            Some(wait) => (Some(Hold::Turn), Some(wait)),
-        },
+    let Some((hold, turn)) = expiry(ctx, &api, &server, due.expiry).await? else {
+        return Ok(Action::await_change());
     };
+    let idle = idle::evaluate(ctx, &server, clocks);
+    let mut idle_turn = None;
+    if idle.stop == Stop::Due {
+        idle_turn = idle::stop(ctx, &api, &server).await?;
+        if idle_turn.is_none() {
+            // Its own write wakes the next look.
+            return Ok(Action::await_change());
+        }
+    }
     let mut references = observe::references(ctx, &server);
     keys::add(ctx, &server, &mut references).await?;
     references.home_nodes = home_nodes::read(ctx, &server, &references).await?;
     let outcome = resolve(&server, &references, &ctx.platform);
-    let applied = match &outcome {
-        Ok(env) => apply::all(ctx, env).await?,
-        Err(_) => Applied::default(),
-    };
+    let applied = write(ctx, &server, &outcome).await?;
     let retry = retry(applied.problem.as_ref(), &outcome);
     let mut seen = observe::environment(ctx, &server);
     seen.host_keys = applied.host_keys;
     seen.problem = applied.problem;
     seen.gateway = ctx.gateway.status();
     seen.hold = hold;
+    seen.idle.clone_from(&idle.status);
+    seen.advice.clone_from(&idle.advice);
     restart::halt(ctx, &server, &outcome, &seen).await?;
     restart::when_due(ctx, &server, &outcome, &seen).await?;
+    idle::tell(ctx, &server, &idle, now).await?;
     report::report(ctx, &api, &server, &outcome, &seen, now).await?;
-    let instants = [due.wake_at, next_change(&seen, &ctx.platform, now)];
+    idle::resize(ctx, &server, &idle, &seen).await?;
+    trash::keep(ctx, &server, &outcome, &references).await?;
+    ctx.notifier.owe(&server, idle.status.as_ref());
+    let instants = [
+        due.wake_at,
+        idle.wake_at,
+        next_change(&seen, &ctx.platform, now),
+    ];
     let waits = instants.into_iter().flatten().map(|at| until(at, now));
-    let wait = waits.chain(retry.map(spread)).chain(turn).min();
+    let wait = waits
+        .chain(retry.map(spread))
+        .chain(turn)
+        .chain(idle_turn)
+        .min();
     let resync = spread(ctx.resync);
     Ok(Action::requeue(
         wait.map_or(resync, |wait| wait.min(resync)),
     ))
+}
+
+/// What becomes of one whose time is over: why it is held, and its turn; `None`: it is gone.
+async fn expiry(
+    ctx: &Context,
+    api: &Api<DevServer>,
+    server: &DevServer,
+    expiry: Expiry,
+) -> Result<Option<(Option<Hold>, Option<Duration>)>, Error> {
+    Ok(match expiry {
+        Expiry::NotYet => Some((None, None)),
+        Expiry::Disputed => {
+            ctx.metrics.expired("clock_skew");
+            Some((Some(Hold::ClockSkew), None))
+        }
+        Expiry::Over => {
+            let turn = expire::expire(ctx, api, server).await?;
+            turn.map(|wait| (Some(Hold::Turn), Some(wait)))
+        }
+    })
+}
+
+/// Its objects; what is invalid leaves them as they are, but for rights that the platform takes back.
+async fn write(
+    ctx: &Context,
+    server: &DevServer,
+    outcome: &Result<Environment, Invalid>,
+) -> Result<Applied, Error> {
+    match outcome {
+        Ok(env) => apply::all(ctx, env).await,
+        Err(invalid) => {
+            if invalid.revokes() {
+                apply::revoke(ctx, server).await?;
+            }
+            Ok(Applied::default())
+        }
+    }
 }
 
 /// One that is being deleted is told about, and nothing else: its objects are collected.
@@ -123,8 +177,8 @@ async fn farewell(
 /// When to look again though no watch will tell of anything.
 fn retry(
     problem: Option<&devserver_core::Problem>,
-    outcome: &Result<devserver_core::Environment, devserver_core::Invalid>,
-) -> Option<std::time::Duration> {
+    outcome: &Result<Environment, Invalid>,
+) -> Option<Duration> {
     match (problem, outcome) {
         (Some(problem), _) if problem.is_refusal() => Some(REFUSED_RETRY),
         (Some(_), _) => Some(BLOCKED_RETRY),
@@ -133,8 +187,8 @@ fn retry(
     }
 }
 
-fn until(at: Timestamp, now: Timestamp) -> std::time::Duration {
-    std::time::Duration::try_from(at.duration_since(now)).unwrap_or_default()
+fn until(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or_default()
 }
 
 fn key(server: &DevServer) -> String {

@@ -17,6 +17,11 @@ pub(super) fn in_stages(writes: &[String]) -> Vec<String> {
     sorted
 }
 
+/// Statuses in a row as one write.
+pub(super) fn join_statuses(writes: &mut Vec<String>) {
+    writes.dedup_by(|a, b| a == b && a.ends_with("/status"));
+}
+
 /// Both sides of every write, or the one that [`CASE`] names.
 pub(super) fn cases(story: &str, writes: usize) -> anyhow::Result<Vec<Case>> {
     if let Ok(text) = std::env::var(CASE) {
@@ -54,5 +59,14 @@ mod tests {
             "b",
         ];
         assert_eq!(in_stages(&writes), expected);
+    }
+
+    #[test]
+    fn only_statuses_in_a_row_are_one() {
+        let mut writes = ["a", "a", "b/status", "b/status", "a", "b/status"]
+            .map(str::to_owned)
+            .to_vec();
+        join_statuses(&mut writes);
+        assert_eq!(writes, ["a", "a", "b/status", "a", "b/status"]);
     }
 }

@@ -125,7 +125,7 @@ pub async fn twice<S: Story>(story: S, ending: &Ending, pairs: Vec<Pair>) -> any
 async fn crashed_twice<S: Story>(story: S, pair: Pair, expected: &Value) -> anyhow::Result<u64> {
     let sentence = format!("{} {}", story.name(), pair.name());
     with_namespace(&sentence, async |scene| {
-        let stage = Stage::set(scene).await?;
+        let stage = Stage::set(scene, story).await?;
         story.prepare(&stage).await?;
         stage.rests().await?;
         let kept = stage.identities().await?;
@@ -159,7 +159,7 @@ async fn crashed_twice<S: Story>(story: S, pair: Pair, expected: &Value) -> anyh
         stage.converges(expected).await?;
         stage.stays().await?;
         stage.kept(&kept, story).await?;
-        stage.leaves_nothing().await?;
+        stage.leaves_nothing(story).await?;
         Ok(kills)
     })
     .await

@@ -37,7 +37,7 @@ fn resolved(spec: &SshSpec, texts: &[Option<&str>]) -> Result<Ssh, InvalidAccess
     resolve(
         spec,
         People::default(),
-        &name,
+        (&name, &Login::default()),
         None,
         &references,
         &Platform::default(),
@@ -77,7 +77,7 @@ fn keys_of_collaborators_log_in_and_a_bad_one_is_named() {
                 collaborators: &others,
                 ..People::default()
             },
-            &name,
+            (&name, &Login::default()),
             None,
             &references,
             &Platform::default(),
@@ -174,7 +174,7 @@ fn a_flavor_without_root_means_a_sidecar_and_refuses_sshd_in_the_container() {
         resolve(
             &spec,
             People::default(),
-            &name,
+            (&name, &Login::default()),
             Some("tight"),
             &references,
             &Platform::default(),
@@ -218,7 +218,7 @@ fn s0_15_passwords_are_refused_unless_the_platform_allows_them() {
         resolve(
             &spec,
             People::default(),
-            &name,
+            (&name, &Login::default()),
             None,
             &references,
             &platform
@@ -233,7 +233,7 @@ fn s0_15_passwords_are_refused_unless_the_platform_allows_them() {
         resolve(
             &sidecar,
             People::default(),
-            &name,
+            (&name, &Login::default()),
             None,
             &references,
             &platform
@@ -258,7 +258,7 @@ fn with_password(found: Option<Found>) -> Result<Option<Password>, InvalidAccess
     resolve(
         &spec,
         People::default(),
-        &name,
+        (&name, &Login::default()),
         None,
         &references,
         &platform,
@@ -308,7 +308,7 @@ fn an_object_of_the_platform_is_no_source_of_keys() {
     let told = resolve(
         &from_secret(),
         People::default(),
-        &name,
+        (&name, &Login::default()),
         None,
         &references,
         &Platform::default(),
@@ -319,62 +319,4 @@ fn an_object_of_the_platform_is_no_source_of_keys() {
         told.to_string().contains("spec.ssh.authorizedKeysFrom[0]"),
         "{told}"
     );
-}
-
-#[test]
-fn the_keys_of_the_owner_as_a_user_of_the_platform_log_in_and_nobody_elses() {
-    let mut user =
-        devserver_api::DevServerUser::new("alice", devserver_api::DevServerUserSpec::default());
-    user.spec.username = "alice".to_owned();
-    user.spec.ssh_public_keys = vec![OTHER.to_owned()];
-    let references = References {
-        user: Some(user),
-        ..References::default()
-    };
-    let name = ServerName::parse("box").unwrap();
-    let spec = SshSpec {
-        public_key: Some(KEY.to_owned()),
-        ..SshSpec::default()
-    };
-    let lines = |owner| {
-        let people = People {
-            owner,
-            ..People::default()
-        };
-        let ssh = resolve(
-            &spec,
-            people,
-            &name,
-            None,
-            &references,
-            &Platform::default(),
-        )
-        .unwrap();
-        ssh.keys.iter().map(PublicKey::line).collect::<Vec<_>>()
-    };
-    assert_eq!(lines(Some("alice")), [KEY, OTHER]);
-    assert_eq!(lines(Some("bob")), [KEY]);
-    assert_eq!(lines(None), [KEY]);
-}
-
-#[test]
-fn a_collaborators_key_is_not_among_those_that_speak_for_the_owner() {
-    let others = [Collaborator {
-        user: "bob".to_owned(),
-        public_keys: vec![OTHER.to_owned()],
-    }];
-    let people = People {
-        collaborators: &others,
-        ..People::default()
-    };
-    let references = References {
-        keys_from: vec![Found::Text(KEY.to_owned())],
-        ..References::default()
-    };
-    let name = ServerName::parse("box").unwrap();
-    let platform = Platform::default();
-    let ssh = resolve(&from_secret(), people, &name, None, &references, &platform).unwrap();
-    let lines = |keys: &[PublicKey]| keys.iter().map(PublicKey::line).collect::<Vec<_>>();
-    assert_eq!(lines(&ssh.keys), [OTHER, KEY]);
-    assert_eq!(lines(&ssh.referenced_keys), [KEY]);
 }

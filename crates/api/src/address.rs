@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use devserver_api::cidr::Cidr;
+use crate::cidr::Cidr;
 
 /// The metadata service of a cloud over IPv6; the one over IPv4 is link-local.
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
