@@ -25,7 +25,9 @@ push() {
   local with=$1 name=$2 reference=$REGISTRY/$2:$TAG base=()
   # The one that was pushed just now, not what another registry calls so.
   if grep -q '^ARG BASE=' "$REPO/images/$name/Containerfile"; then base=(--build-arg "BASE=$REGISTRY/base:$TAG"); fi
-  "$with" build --file "$REPO/images/$name/Containerfile" "${base[@]}" --tag "$reference" "$REPO"
+  "$with" build --file "$REPO/images/$name/Containerfile" "${base[@]}" --tag "$reference" \
+    --label "org.opencontainers.image.title=devserver $name" --label "org.opencontainers.image.version=$TAG" \
+    --label "org.opencontainers.image.revision=$(git -C "$REPO" rev-parse HEAD)" --label org.opencontainers.image.licenses=Apache-2.0 "$REPO"
   "$with" push "$reference"
 }
 
