@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # make test: the rings of tests, cheap ones first, each in a lab of its own that is gone afterwards.
 # RINGS="1 2" selects. Ends with a table and, as the last line, "N passed, M failed".
-#   1  unit, golden and property tests, in seconds; then 1b, the startup script in images of all kinds   (no Kubernetes)
+#   1  unit, golden and property tests, in seconds; then 1b, what starts processes: agent, ledgers, gateway, and the startup script
+#      in images of all kinds   (no Kubernetes)
 #   2  API, behaviour and faults against a real control plane
 #   3  a real node: pods, ssh, volumes
 #   4  nightly: every test that is marked as too long for each change
@@ -19,22 +20,43 @@ CRATES=(cargo test --locked --no-fail-fast --workspace --exclude devserver-e2e)
 E2E=(cargo test --locked --no-fail-fast -p devserver-e2e)
 CONTROL_PLANE_TESTS=(--test deps --test api --test server --test fault --test security --test install --test console)
 
-# unit_targets: everything in the crates but kubelab's own tests, which start labs and so belong to rings 2 and 3.
+# unit_targets: everything in the crates but kubelab's own tests, which start labs and so belong to rings 2 and 3. SMALL and PURE
+# are for each edit: units, and what is read, computed and compared. PROCESSES start programs, databases and servers.
 unit_targets() {
-  local file
-  UNIT=(--lib --bins)
-  for file in "$REPO"/crates/*/tests/*.rs; do
-    [[ $file == */kubelab/tests/* ]] || UNIT+=(--test "$(basename "$file" .rs)")
+  local file name
+  SMALL=(--lib) PURE=() PROCESSES=(--bin devserver-agent)
+  for name in devserver-operator devserver-gateway devserver-console devctl crdgen; do SMALL+=(--bin "$name"); done
+  # A test is a file, or a folder with main.rs.
+  for file in "$REPO"/crates/*/tests/*.rs "$REPO"/crates/*/tests/*/main.rs; do
+    name=${file%/main.rs} name=$(basename "$name" .rs)
+    case $file in
+      */kubelab/tests/*) ;;
+      */agent/tests/* | */usage/tests/* | */gateway/tests/*) PROCESSES+=(--test "$name") ;;
+      *) PURE+=(--test "$name") ;;
+    esac
   done
+}
+
+# small_and_pure: beside each other, because the former mostly wait and the latter mostly compute; told one after the other.
+small_and_pure() {
+  local status=0 log
+  log=$(mktemp)
+  "${CRATES[@]}" "${SMALL[@]}" >"$log" 2>&1 &
+  "${CRATES[@]}" "${PURE[@]}" || status=$?
+  wait $! || status=$?
+  cat "$log"
+  rm "$log"
+  return "$status"
 }
 
 programs() { (cd "$REPO" && cargo build --locked --bins --workspace) && build_programs; }
 
 ring1() {
   local started=$SECONDS
-  tests 1 'unit, golden, property' "${CRATES[@]}" "${UNIT[@]}"
+  tests 1 'unit, golden, property' small_and_pure
   started=$((SECONDS - started))
   [ "$started" -le $RING1_SECONDS ] || warn "ring 1 took $started s; it should take at most $RING1_SECONDS s on an idle machine"
+  tests 1b 'processes, databases, sockets' "${CRATES[@]}" "${PROCESSES[@]}"
   if [ "$(id -u)" = 0 ]; then tests 1b 'startup script' "$REPO/images/tools/tests/startup-test.sh"
   else warn "not root: the startup script's own test (images/tools/tests) was not run"; fi
 }
@@ -79,6 +101,7 @@ ring3() {
 }
 
 ring4() {
+  tests 4 'what a release says of its images' "$REPO/hack/vouch.sh"
   tests 4 'gateway: ten minutes of what nobody means' "${CRATES[@]}" --test gateway -- --ignored --nocapture
   lab_up ring4-node 4 node
   stage 4 'images and chart' "$REPO/hack/platform.sh" --lab ring4-node
@@ -109,7 +132,7 @@ unset KUBECONFIG
 stage - 'check this machine' "$REPO/hack/prerequisites.sh" "$REPO/tests/packages"
 stage - 'compile' programs
 unit_targets
-stage - 'compile unit tests' "${CRATES[@]}" "${UNIT[@]}" --no-run
+stage - 'compile unit tests' "${CRATES[@]}" "${SMALL[@]}" "${PURE[@]}" "${PROCESSES[@]}" --no-run
 [ "$RINGS" = 1 ] || stage - 'compile end-to-end tests' "${E2E[@]}" --no-run
 PATH=$REPO/bin:$PATH
 export DEVSERVER_OPERATOR=$CARGO_TARGET_DIR/debug/devserver-operator DEVSERVER_DEVCTL=$DEVCTL

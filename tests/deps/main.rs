@@ -163,3 +163,32 @@ fn decisions_read_no_clock() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn every_test_is_run_by_some_ring() -> anyhow::Result<()> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (ours, rings) = (
+        std::fs::read_to_string(root.join("tests/Cargo.toml"))?,
+        std::fs::read_to_string(root.join("hack/test.sh"))?,
+    );
+    let named = ours
+        .split("[[test]]")
+        .skip(1)
+        .filter_map(|part| part.split('"').nth(1));
+    let named: Vec<&str> = named.collect();
+    ensure!(named.len() >= 10, "only {named:?} were found");
+    for name in named {
+        ensure!(
+            rings.contains(&format!("--test {name}")),
+            "hack/test.sh does not run {name}"
+        );
+    }
+    // Those of the crates are found by their files: a file, or a folder with main.rs.
+    for pattern in ["/crates/*/tests/*.rs", "/crates/*/tests/*/main.rs"] {
+        ensure!(
+            rings.contains(pattern),
+            "hack/test.sh does not look for {pattern}"
+        );
+    }
+    Ok(())
+}
