@@ -17,6 +17,7 @@ mod previews;
 mod provider;
 mod rig;
 mod rights;
+mod shares;
 mod upstream;
 mod usage;
 mod usage_speakers;

@@ -10,31 +10,33 @@ use devserver_testkit::{
     wait::{self, Seen},
     with_namespace,
 };
-use futures::StreamExt as _;
 use http::{Method, StatusCode};
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::{
     browser::{Browser, apart},
     editors::{echo, websocket},
-    rig::{CONSOLE, EDITORS, Rig, SOON},
+    rig::{CONSOLE, EDITORS, More, Rig},
     upstream::Upstream,
 };
 
 /// An environment of alice's with an editor, and a web server of hers at a port that she declares.
-struct Work {
-    rig: Rig,
+pub struct Work {
+    pub rig: Rig,
     editor: Upstream,
-    web: Upstream,
-    alice: Browser,
+    pub web: Upstream,
+    pub alice: Browser,
     /// Host of the declared port.
-    host: String,
+    pub host: String,
 }
 
 impl Work {
-    async fn new(scene: &Scene) -> anyhow::Result<Self> {
-        let rig = Rig::new(scene).await?;
+    pub async fn new(scene: &Scene) -> anyhow::Result<Self> {
+        Self::with(scene, More::default()).await
+    }
+
+    pub async fn with(scene: &Scene, more: More<'_>) -> anyhow::Result<Self> {
+        let rig = Rig::with(scene, more).await?;
         let (editor, web) = (Upstream::start().await?, Upstream::start().await?);
         rig.environment("box", &rig.account.username, editor.address)
             .await?;
@@ -53,13 +55,13 @@ impl Work {
         Ok(work)
     }
 
-    async fn declare(&self, ports: serde_json::Value) -> anyhow::Result<()> {
+    pub async fn declare(&self, ports: serde_json::Value) -> anyhow::Result<()> {
         let patch = json!({"spec": {"ports": ports}});
         self.rig.scene.patch("box", patch).await.map(drop)
     }
 
     /// What the console says to somebody who comes from that host.
-    async fn asked(&self, browser: &mut Browser, host: &str) -> anyhow::Result<StatusCode> {
+    pub async fn asked(&self, browser: &mut Browser, host: &str) -> anyhow::Result<StatusCode> {
         let (_, ask) = apart(&browser.get(host, "/").await?.expect(303)?.location()?)?;
         Ok(browser.get(CONSOLE, &ask).await?.status)
     }
@@ -227,7 +229,7 @@ async fn c13_a_port_that_is_not_declared_or_not_theirs_is_not_there() -> anyhow:
 }
 
 /// The same browser once more.
-fn again(browser: &Browser) -> Browser {
+pub fn again(browser: &Browser) -> Browser {
     Browser {
         address: browser.address,
         cookies: browser.cookies.clone(),
@@ -262,36 +264,6 @@ async fn c13_a_host_that_is_nearly_a_ports_leads_nowhere() -> anyhow::Result<()>
         // Labels below the host are hosts of nobody.
         let below = format!("x.{host}");
         work.alice.get(&below, "/").await?.expect(421)?;
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test]
-async fn c13_a_shared_port_is_for_whoever_is_logged_in_and_its_end_cuts_them() -> anyhow::Result<()>
-{
-    with_namespace("c13 shared", async |scene| {
-        let work = Work::new(&scene).await?;
-        let (port, host) = (work.web.address.port(), work.host.clone());
-        let mut bob = work.rig.login(&work.rig.other.username).await?;
-        ensure!(work.asked(&mut bob, &host).await? == StatusCode::NOT_FOUND, "it is shared by default");
-        work.declare(json!([{"name": "web", "port": port, "share": "Authenticated"}])).await?;
-        work.rig.until_known(&mut bob, &host).await?;
-        // The editor beside it stays alice's, and who is not logged in has to log in first.
-        ensure!(work.asked(&mut bob, &work.rig.host("box")).await? == StatusCode::NOT_FOUND, "the editor is shared, too");
-        let mut stranger = work.rig.stranger();
-        let (_, ask) = apart(&stranger.get(&host, "/").await?.expect(303)?.location()?)?;
-        let login = stranger.get(CONSOLE, &ask).await?.expect(303)?.location()?;
-        ensure!(login.starts_with("/login"), "{login}");
-        let own = format!("https://{host}");
-        let socket = websocket(&bob, &host, Some(&own)).await?.map_err(|s| anyhow::anyhow!("{s}"))?;
-        let role = tokio_tungstenite::tungstenite::protocol::Role::Client;
-        let mut socket = tokio_tungstenite::WebSocketStream::from_raw_socket(socket, role, None).await;
-        work.declare(json!([{"name": "web", "port": port}])).await?;
-        let told = timeout(SOON, socket.next()).await?.context("no last word")??;
-        let is_told = matches!(&told, tokio_tungstenite::tungstenite::Message::Close(Some(frame)) if u16::from(frame.code) == 1008);
-        ensure!(is_told, "{told:?}");
-        bob.send(Method::GET, &host, "/headers", &[], String::new()).await?.expect(401)?;
         Ok(())
     })
     .await

@@ -288,7 +288,7 @@ fn write_files(folder: &std::path::Path, issuer: &str, more: More<'_>) -> anyhow
     std::fs::write(folder.join("secret"), "shared\n")?;
     std::fs::write(folder.join("key"), [42_u8; 64])?;
     let mut config = json!({
-        "consoleUrl": format!("https://{CONSOLE}"), "editorDomain": EDITORS, "sessionKeyFile": folder.join("key"),
+        "consoleUrl": format!("https://{CONSOLE}"), "editorDomain": EDITORS, "sessionKeyFile": folder.join("key"), "allowSharedPorts": true,
         "adminGroups": ["ops"], "limits": {"loginsPerMinute": 100_000, "writesPerMinute": 100_000},
         "oidc": {"issuer": issuer, "clientId": "console", "clientSecretFile": folder.join("secret"), "usernameClaim": "preferred_username"},
     });

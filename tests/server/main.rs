@@ -16,6 +16,7 @@ mod expire;
 mod extend;
 mod features;
 mod flavor_autoscalers;
+mod flavor_cost;
 mod flavor_edit;
 mod flavor_rig;
 mod flavor_status;

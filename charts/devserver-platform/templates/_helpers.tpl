@@ -65,6 +65,7 @@ app.kubernetes.io/component: console
   "usernamePrefix" $console.usernamePrefix
   "adminGroups" $console.adminGroups
   "trustedProxies" $console.trustedProxies
+  "allowSharedPorts" .Values.operator.config.allowSharedPorts
   "podCIDRs" ((.Values.operator.config.networkPolicy | default dict).podCIDRs | default list) -}}
 {{- if not (kindIs "invalid" $console.allowedGroups) }}{{ $_ := set $config "allowedGroups" $console.allowedGroups }}{{ end -}}
 {{- if $console.oidc.issuer }}

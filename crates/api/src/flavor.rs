@@ -166,6 +166,13 @@ pub struct DevServerFlavorStatus {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What an environment of it costs, at the prices of now. Absent: the platform counts no usage, or has not read its prices yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<FlavorCost>,
+    /// How long without a sign of life an environment may be before it is stopped, in Go syntax, where neither it nor its team says
+    /// otherwise. Absent: it is not stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_termination: Option<String>,
     /// `metadata.generation` this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
@@ -173,6 +180,18 @@ pub struct DevServerFlavorStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_string()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// What an environment of a flavor costs, whether somebody uses it or not.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FlavorCost {
+    /// Currency (ISO 4217), such as `EUR`.
+    pub currency: String,
+    /// Millionths of the currency for one hour in which it runs, on a node that is not spot.
+    pub micros_per_hour: i64,
+    /// Millionths of the currency for one GiB of its volumes in a month of 730 hours, whether it runs or not.
+    pub volume_micros_per_gib_month: i64,
 }
 
 /// Whether a DevServer of a flavor would likely find a node.

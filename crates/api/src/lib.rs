@@ -42,7 +42,8 @@ pub use advice::Advice;
 pub use devserver::{DevServer, DevServerSpec, LifecycleSpec, RestartPolicy, VolumeRetention};
 pub use features::{DockerMode, DockerSpec, EditorSpec, EditorStatus, KubeAccessSpec};
 pub use flavor::{
-    DevServerFlavor, DevServerFlavorSpec, DevServerFlavorStatus, Isolation, Price, Schedulable,
+    DevServerFlavor, DevServerFlavorSpec, DevServerFlavorStatus, FlavorCost, Isolation, Price,
+    Schedulable,
 };
 pub use idle::{
     Downscaled, IdlePolicySpec, IdleSpec, IdleStage, IdleStages, IdleState, IdleStatus,

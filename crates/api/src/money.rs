@@ -39,6 +39,14 @@ pub fn cents(micros: i64) -> String {
     format!("{sign}{}.{:02}", cents / 100, cents % 100)
 }
 
+/// `0.30` or `0.0345`: two places, and more where they say something.
+pub fn short(micros: i64) -> String {
+    let exact = exact(micros);
+    let least = exact.len() - 4;
+    let said = exact.trim_end_matches('0').len().max(least);
+    exact.chars().take(said).collect()
+}
+
 /// `1234.560001`: all six places.
 pub fn exact(micros: i64) -> String {
     let sign = if micros < 0 { "-" } else { "" };
@@ -81,6 +89,10 @@ mod tests {
         assert_eq!(cents(1_234_565_000), "1234.57");
         assert_eq!(cents(-5_000), "-0.01");
         assert_eq!(cents(0), "0.00");
+        assert_eq!(
+            [300_000, 34_500, 1, -2_000_000].map(short),
+            ["0.30", "0.0345", "0.000001", "-2.00"]
+        );
         assert_eq!(exact(1), "0.000001");
         assert_eq!(exact(-1_500_000), "-1.500000");
         assert_eq!(tenths(5_400, 3_600), "1.5");

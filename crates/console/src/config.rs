@@ -50,6 +50,8 @@ struct Document {
     #[serde(default, rename = "podCIDRs")]
     pod_cidrs: Vec<String>,
     #[serde(default)]
+    allow_shared_ports: bool,
+    #[serde(default)]
     limits: Limits,
     devctl: Option<Devctl>,
     usage: Option<UsageSettings>,
@@ -175,6 +177,8 @@ pub struct Config {
     pub trusted_proxies: Vec<Cidr>,
     /// Networks that pods have their addresses in. Given, no other address is dialled.
     pub pod_networks: Vec<Cidr>,
+    /// Whether `share: Authenticated` opens a port to everybody who is logged in.
+    pub allow_shared_ports: bool,
     /// Bounds.
     pub limits: Limits,
     /// What `devctl login` is told; absent: nothing.
@@ -246,6 +250,7 @@ impl Config {
             tls: document.tls,
             trusted_proxies,
             pod_networks: networks("podCIDRs", &document.pod_cidrs)?,
+            allow_shared_ports: document.allow_shared_ports,
             limits: document.limits,
             signpost,
         })

@@ -71,7 +71,7 @@ impl Console {
             ending: CancellationToken::new(),
             logins: Mutex::new(Rate::new(config.limits.logins_per_minute)),
             writes: Mutex::new(Rate::new(config.limits.writes_per_minute)),
-            table: RwLock::default(),
+            table: RwLock::new(Table::new(config.allow_shared_ports)),
             changes: watch::Sender::new(0),
             connections: Arc::default(),
             started: Instant::now(),

@@ -130,6 +130,7 @@ pub enum Away {
 /// The index.
 #[derive(Debug, Default)]
 pub struct Table {
+    allow_shared_ports: bool,
     servers: HashMap<ServerId, Server>,
     pods: HashMap<ServerId, Pod>,
     people: HashMap<String, Person>,
@@ -149,6 +150,14 @@ fn labels(id: &ServerId, server: &Server) -> Vec<(String, Place)> {
 }
 
 impl Table {
+    /// Nothing known yet. Without `allow_shared_ports` nobody is a guest, whatever a server says of its ports.
+    pub fn new(allow_shared_ports: bool) -> Self {
+        Self {
+            allow_shared_ports,
+            ..Self::default()
+        }
+    }
+
     /// A server was created or changed.
     pub fn put_server(&mut self, id: ServerId, server: Server) {
         self.remove_server(&id);
@@ -226,7 +235,8 @@ impl Table {
             return None;
         };
         let port = self.servers.get(&place.id)?.ports.get(&number)?;
-        (port.share == Share::Authenticated).then_some(Role::Guest)
+        let is_shared = port.share == Share::Authenticated && self.allow_shared_ports;
+        is_shared.then_some(Role::Guest)
     }
 
     /// Every server the user owns or is named in.

@@ -27,7 +27,7 @@ fn pod(uid: &str) -> Pod {
 }
 
 fn table() -> Table {
-    let mut table = Table::default();
+    let mut table = Table::new(true);
     table.put_server(id("box"), server("u1"));
     table.put_pod(id("box"), pod("u1"));
     table
@@ -212,4 +212,9 @@ fn c13_a_port_is_its_owners_and_their_collaborators_unless_it_is_shared() {
     assert_eq!(role("mallory", "3000--box--dev-alice"), None);
     assert_eq!(role("mallory", "8000--box--dev-alice"), Some(Role::Guest));
     assert_eq!(role("mallory", "box--dev-alice"), None, "the editor is not");
+    let mut nobody_shares = Table::default();
+    nobody_shares.put_server(id("box"), table.server(&id("box")).unwrap().clone());
+    let place = nobody_shares.place("8000--box--dev-alice").unwrap();
+    assert_eq!(nobody_shares.may_enter("mallory", place), None);
+    assert_eq!(nobody_shares.may_enter("alice", place), Some(Role::Owner));
 }

@@ -78,6 +78,8 @@ pub struct Platform {
     pub allowed_images: Option<Vec<String>>,
     /// Whether `ssh.passwordHashFrom` may be used.
     pub allow_password_authentication: bool,
+    /// Whether `share: Authenticated` may show a port to everybody who can log in to the console.
+    pub allow_shared_ports: bool,
     /// The gateway, as people reach it. Absent: there is none.
     pub gateway: Option<GatewayAddress>,
     /// Domain whose names the environments get through ExternalDNS. Absent: none.
@@ -200,6 +202,7 @@ impl Default for Platform {
             check_home_zone: true,
             allowed_images: None,
             allow_password_authentication: false,
+            allow_shared_ports: true,
             gateway: None,
             dns_domain: None,
             dns_flat_namespace: None,

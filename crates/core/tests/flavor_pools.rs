@@ -220,7 +220,14 @@ fn of_several_pools_the_one_named_stays_named_while_it_would_do() {
     let three = with_pool(two.clone(), "a", &ready);
     let mut flavor = flavor("{}");
     let tell = |flavor: &_, cluster: &_| {
-        flavor::status(flavor, None, cluster, &Platform::default(), now())
+        flavor::status(
+            flavor,
+            None,
+            cluster,
+            &Platform::default(),
+            &|_| None,
+            now(),
+        )
     };
     flavor.status = Some(tell(&flavor, &two));
     let first = flavor.status.clone().unwrap().message.unwrap();

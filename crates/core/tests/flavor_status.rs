@@ -154,7 +154,14 @@ fn a_second_look_at_an_unchanged_cluster_changes_nothing() {
     let mut flavor = flavor("{default: true}");
     let tell = |flavor: &DevServerFlavor, later: i64| {
         let now = now() + SignedDuration::from_secs(later);
-        flavor::status(flavor, Some("f"), &room, &Platform::default(), now)
+        flavor::status(
+            flavor,
+            Some("f"),
+            &room,
+            &Platform::default(),
+            &|_| None,
+            now,
+        )
     };
     flavor.status = Some(tell(&flavor, 0));
     assert_eq!(tell(&flavor, 3600), flavor.status.clone().unwrap());
@@ -202,7 +209,14 @@ fn there_is_never_more_than_one_default_and_it_is_the_one_marked_first() {
 fn whoever_is_not_the_default_though_marked_is_told_who_is() {
     let cluster = cluster([node("node-a", "{}", "{}", "True")], &[]);
     let tell = |flavor: &DevServerFlavor, default| {
-        flavor::status(flavor, default, &cluster, &Platform::default(), now())
+        flavor::status(
+            flavor,
+            default,
+            &cluster,
+            &Platform::default(),
+            &|_| None,
+            now(),
+        )
     };
     let is_default = |status: &DevServerFlavorStatus| {
         condition::find(&status.conditions, condition::DEFAULT)

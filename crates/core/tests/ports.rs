@@ -78,3 +78,26 @@ fn without_a_network_policy_no_port_is_said_to_be_private() {
     assert_eq!(error.reason(), "PortsNeedNetworkPolicy");
     assert!(error.to_string().contains("spec.ports"), "{error}");
 }
+
+#[test]
+fn where_ports_are_not_shared_one_that_is_shared_is_refused_and_the_others_are_not() {
+    let platform = Platform::parse("{allowSharedPorts: false}").unwrap();
+    let ask = |share: &str| {
+        let asked = server(&format!(
+            "{{ports: [{{name: web, port: 3000}}, {{name: docs, port: 8000, share: {share}}}]}}"
+        ));
+        resolve(&asked, &pools::references(), &platform)
+    };
+    assert!(ask("Owner").is_ok());
+    let error = ask("Authenticated").unwrap_err();
+    assert_eq!(error.reason(), "SharedPortNotAllowed");
+    let text = error.to_string();
+    for word in [
+        "spec.ports",
+        "docs",
+        "spec.collaborators",
+        "allowSharedPorts",
+    ] {
+        assert!(text.contains(word), "{text}");
+    }
+}

@@ -42,7 +42,7 @@ use crate::{
     server,
     team::Places,
     trash,
-    usage::{self, Ledger, Spendings},
+    usage::{self, Ledger, Spendings, Tariff},
     user,
     written::Written,
 };
@@ -127,6 +127,21 @@ struct Parts {
     spendings: Option<Arc<Spendings>>,
 }
 
+/// What the ledger tells those who decide.
+struct Counting {
+    spendings: Arc<Spendings>,
+    tariff: Arc<Tariff>,
+}
+
+impl Counting {
+    fn new(news: flavor::News) -> Self {
+        Self {
+            spendings: Arc::default(),
+            tariff: Arc::new(Tariff::new(news)),
+        }
+    }
+}
+
 impl Process {
     /// Waits for the Lease, works while holding it, and ends when it is lost: another replica works by then.
     async fn lead(&self, mut elector: Option<&mut Elector>) -> anyhow::Result<()> {
@@ -178,18 +193,18 @@ impl Process {
         tracing::info!(devservers = caches.servers.len(), "caches are filled");
         let servers = caches.servers.clone();
         let users = self.users(caches.users.clone(), leadership.clone());
-        let flavors = self.flavors(&caches, leadership.clone(), news)?;
+        let counting = self.ledger.is_some().then(|| Counting::new(news.clone()));
+        let flavors = self.flavors(&caches, leadership.clone(), news, counting.as_ref())?;
         let namespace = &self.options.lease_namespace;
         let address = self.platform.gateway.as_ref();
         let gateway = Gateway::start(self.client.clone(), namespace, address).await;
-        let spendings = self.ledger.is_some().then(Arc::<Spendings>::default);
-        let usage = self.usage(&caches, leadership.clone(), spendings.clone());
+        let usage = self.usage(&caches, leadership.clone(), counting.as_ref());
         let context = Parts {
             caches,
             written,
             leadership,
             gateway: gateway.clone(),
-            spendings,
+            spendings: counting.map(|counting| counting.spendings),
         };
         let context = self.context(context, queue.clone())?;
         let polls = idle::poll(context.clone(), queue);
@@ -270,10 +285,10 @@ impl Process {
         &self,
         caches: &Caches,
         leadership: Leadership,
-        spendings: Option<Arc<Spendings>>,
+        counting: Option<&Counting>,
     ) -> impl Future<Output = anyhow::Result<()>> + use<> {
-        let ledger = self.ledger.clone().zip(spendings);
-        let context = ledger.map(|(ledger, spendings)| usage::Context {
+        let ledger = self.ledger.clone().zip(counting);
+        let context = ledger.map(|(ledger, counting)| usage::Context {
             client: self.client.clone(),
             platform: self.platform.clone(),
             ledger,
@@ -281,7 +296,8 @@ impl Process {
             leadership,
             clock: self.clock.clone(),
             metrics: self.metrics.usage.clone(),
-            spendings,
+            spendings: counting.spendings.clone(),
+            tariff: counting.tariff.clone(),
         });
         async {
             match context {
@@ -297,6 +313,7 @@ impl Process {
         caches: &Caches,
         leadership: Leadership,
         news: flavor::News,
+        counting: Option<&Counting>,
     ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
         let selector = match &self.options.flavor_selector {
             Some(selector) => Some(selector.as_str()),
@@ -314,6 +331,7 @@ impl Process {
                 backoff: Backoff::default(),
                 metrics: self.metrics.clone(),
                 clock: self.clock.clone(),
+                tariff: counting.map(|counting| counting.tariff.clone()),
                 news,
                 labels,
             });

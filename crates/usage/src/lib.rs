@@ -12,6 +12,7 @@
 
 pub mod fit;
 pub mod meter;
+pub mod offer;
 pub mod opencost;
 pub mod price;
 pub mod price_list;

@@ -206,7 +206,8 @@ fn limit(pod: &Pod) -> Amounts {
     amounts(&sum)
 }
 
-fn amounts(of: &flavor::Amounts) -> Amounts {
+/// What of some resources has a price.
+pub fn amounts(of: &flavor::Amounts) -> Amounts {
     let gpus = of
         .iter()
         .filter(|(name, _)| name.ends_with("/gpu"))

@@ -25,6 +25,7 @@ use crate::{
 
 use super::{
     form::Form,
+    offer,
     view::{self, Frame},
     words::{self, State as Is},
 };
@@ -35,7 +36,7 @@ struct Choice {
     size: String,
     description: Option<String>,
     fits: Is,
-    price: Option<String>,
+    costs: Vec<String>,
     is_chosen: bool,
 }
 
@@ -138,7 +139,7 @@ async fn fill(
         size: words::size(flavor),
         description: flavor.spec.description.clone(),
         fits: words::fits(flavor),
-        price: words::price(flavor),
+        costs: offer::costs(flavor),
         is_chosen: flavor.name_any() == fields.flavor,
     };
     let mut response = view::page(&Create {

@@ -10,6 +10,7 @@ use kube::ResourceExt as _;
 use crate::{cluster::Cluster, console::Console, problem::Problem, session::Session};
 
 use super::{
+    offer,
     view::{self, Frame},
     words::{self, State as Is},
 };
@@ -21,7 +22,7 @@ struct Row {
     description: Option<String>,
     fits: Is,
     message: Option<String>,
-    price: Option<String>,
+    costs: Vec<String>,
 }
 
 #[derive(Template)]
@@ -44,7 +45,7 @@ pub async fn show(
         description: flavor.spec.description.clone(),
         fits: words::fits(flavor),
         message: flavor.status.as_ref().and_then(|s| s.message.clone()),
-        price: words::price(flavor),
+        costs: offer::costs(flavor),
     };
     let rows = cluster.flavors().await?.iter().map(row).collect();
     Ok(view::page(&Flavors {

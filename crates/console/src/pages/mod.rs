@@ -8,6 +8,7 @@ pub mod flavors;
 pub mod form;
 pub mod list;
 pub mod live;
+pub mod offer;
 pub mod period;
 pub mod ports;
 pub mod show;

@@ -22,6 +22,10 @@ pub struct Shown {
     pub number: u16,
     /// Whether everybody who is logged in may see it.
     pub is_shared: bool,
+    /// Whether its owner wants everybody to see it.
+    pub asks_all: bool,
+    /// Whether it can be shared, or made private.
+    pub can_change: bool,
     /// Where it is, for whom may go there.
     pub address: Option<String>,
 }
@@ -43,15 +47,19 @@ pub fn shown(
     };
     // Of what cannot be understood the condition tells.
     let declared = port::declared(&server.spec).unwrap_or_default();
-    declared
-        .into_iter()
-        .map(|(number, port)| Shown {
+    let shown = |(number, port): (u16, port::Port)| {
+        let asks_all = port.share == Share::Authenticated;
+        let may = console.config.allow_shared_ports;
+        Shown {
             name: port.name,
             number,
-            is_shared: port.share == Share::Authenticated,
+            is_shared: asks_all && may,
+            asks_all,
+            can_change: asks_all || may,
             address: address(number),
-        })
-        .collect()
+        }
+    };
+    declared.into_iter().map(shown).collect()
 }
 
 fn number(form: &Form) -> Result<i32, Problem> {

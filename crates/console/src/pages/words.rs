@@ -87,18 +87,6 @@ pub fn fits(flavor: &DevServerFlavor) -> State {
     }
 }
 
-/// What an hour of it costs, where it has a price; integer parts of a millionth.
-pub fn price(flavor: &DevServerFlavor) -> Option<String> {
-    let price = flavor.spec.price.as_ref()?;
-    let cents = price.micros_per_hour / 10_000;
-    Some(format!(
-        "{}.{:02} {} an hour while it runs",
-        cents / 100,
-        cents % 100,
-        price.currency
-    ))
-}
-
 /// Who stopped it.
 pub fn stopped_by(server: &DevServer) -> String {
     match SuspendedBy::read(server.annotations()) {
@@ -166,13 +154,12 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_told_in_whole_cents() {
+    fn a_size_is_told_and_what_nobody_looked_at_is_not_known() {
         let flavor: DevServerFlavor = serde_json::from_value(json!({
             "apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": "small"},
-            "spec": {"resources": {"requests": {"cpu": "2", "memory": "4Gi"}}, "price": {"currency": "EUR", "microsPerHour": 1_234_567}},
+            "spec": {"resources": {"requests": {"cpu": "2", "memory": "4Gi"}}},
         }))
         .unwrap();
-        assert_eq!(price(&flavor).unwrap(), "1.23 EUR an hour while it runs");
         assert_eq!(size(&flavor), "2 CPU · 4Gi");
         assert_eq!(fits(&flavor).word, "Not known");
     }

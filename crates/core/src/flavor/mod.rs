@@ -18,12 +18,13 @@ mod usage;
 mod verdict;
 
 use devserver_api::{
-    DevServerFlavor, DevServerFlavorStatus, Schedulable,
+    DevServerFlavor, DevServerFlavorStatus, DevServerSpec, FlavorCost, IdleStage, Schedulable,
     condition::{self, Verdict},
+    duration,
 };
 use jiff::Timestamp;
 
-use crate::Platform;
+use crate::{Platform, idle};
 
 pub use amount::{Amounts, thousandths};
 pub use ask::Ask;
@@ -38,12 +39,13 @@ pub use verdict::{Answer, Cluster, Known, answer};
 /// Conditions that are told here, in this order.
 const OURS: [&str; 3] = [condition::VALID, condition::SCHEDULABLE, condition::DEFAULT];
 
-/// The status to write. `default` is the name of the one default flavor.
+/// The status to write. `default` is the name of the one default flavor; `cost` says what a pod that asks for so much costs.
 pub fn status(
     flavor: &DevServerFlavor,
     default: Option<&str>,
     cluster: &Cluster,
     platform: &Platform,
+    cost: &dyn Fn(&Ask) -> Option<FlavorCost>,
     now: Timestamp,
 ) -> DevServerFlavorStatus {
     let before = flavor.status.clone().unwrap_or_default();
@@ -56,6 +58,7 @@ pub fn status(
             format!("the flavor cannot be used: {}", fault.message),
         ),
     };
+    let cost = asked.as_ref().ok().and_then(cost);
     let mut verdicts = vec![
         asked.err().unwrap_or_else(|| {
             Verdict::new(condition::VALID, true, "Valid", "the spec is understood")
@@ -67,12 +70,26 @@ pub fn status(
     DevServerFlavorStatus {
         schedulable: Some(answer.schedulable),
         message: Some(answer.message),
+        cost,
+        idle_termination: idle_termination(flavor, platform),
         observed_generation: generation,
         conditions: verdicts
             .iter()
             .map(|verdict| verdict.since(&before.conditions, generation, now))
             .collect(),
     }
+}
+
+/// When an environment of the flavor is stopped because nobody uses it, where neither it nor its team says otherwise.
+fn idle_termination(flavor: &DevServerFlavor, platform: &Platform) -> Option<String> {
+    let name = flavor.metadata.name.as_deref().unwrap_or_default();
+    let around = idle::Around {
+        flavor: flavor.spec.idle.as_ref().map(|policy| (name, policy)),
+        team: None,
+    };
+    let rules = idle::rules(&DevServerSpec::default(), around, platform)?;
+    let limit = rules.get(IdleStage::Terminate)?;
+    (!rules.dry_run).then(|| duration::go_syntax(limit.seconds))
 }
 
 /// Whether a status says all of this already. Conditions of others in it are theirs.

@@ -17,6 +17,15 @@ pub enum FeatureError {
          remove the field, or ask an administrator to set networkPolicy.enabled"
     )]
     PortsNeedNetworkPolicy,
+    /// A port is to be shown to everybody.
+    #[error(
+        "spec.ports: the port {name:?} has share: Authenticated, and this platform shows ports to owners and collaborators alone; \
+         set it to Owner and name people in spec.collaborators, or ask an administrator for allowSharedPorts"
+    )]
+    SharedPortNotAllowed {
+        /// What the port is called.
+        name: String,
+    },
     /// A port that cannot be shown.
     #[error("spec.ports: {0}")]
     Port(#[source] PortError),
@@ -66,6 +75,7 @@ impl FeatureError {
         match self {
             Self::EditorNeedsNetworkPolicy => "EditorNeedsNetworkPolicy",
             Self::PortsNeedNetworkPolicy => "PortsNeedNetworkPolicy",
+            Self::SharedPortNotAllowed { .. } => "SharedPortNotAllowed",
             Self::Port(_) => "InvalidPort",
             Self::DockerNotAllowed { .. } => "DockerNotAllowed",
             Self::DockerSize(_)

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use devserver_api::{
-    DevServerFlavorSpec, DevServerSpec, DockerMode, DockerSpec, Isolation, PodSecurity, names,
-    port, quantity,
+    DevServerFlavorSpec, DevServerSpec, DockerMode, DockerSpec, Isolation, PodSecurity, Share,
+    names, port, quantity,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -56,6 +56,12 @@ fn ports(spec: &DevServerSpec, platform: &Platform) -> Result<Vec<u16>, FeatureE
     let ports = port::declared(spec).map_err(FeatureError::Port)?;
     if !ports.is_empty() && !platform.network_policy.enabled {
         return Err(FeatureError::PortsNeedNetworkPolicy);
+    }
+    let mut shared = ports.values().filter(|p| p.share == Share::Authenticated);
+    if let Some(port) = shared.next().filter(|_| !platform.allow_shared_ports) {
+        return Err(FeatureError::SharedPortNotAllowed {
+            name: port.name.clone(),
+        });
     }
     Ok(ports.into_keys().collect())
 }

@@ -1,6 +1,6 @@
 //! `devctl flavors`.
 
-use devserver_api::{DevServerFlavor, Price, Schedulable};
+use devserver_api::{DevServerFlavor, Schedulable, money};
 use devserver_core::flavor::effective_default;
 use kube::{ResourceExt, api::ListParams};
 
@@ -72,7 +72,7 @@ fn table(flavors: &[DevServerFlavor], is_wide: bool) -> String {
             amount(flavor, "cpu"),
             amount(flavor, "memory"),
             gpus(flavor),
-            flavor.spec.price.as_ref().map_or("-".to_owned(), price),
+            or_dash(price(flavor).as_deref()),
             // Of several that are marked, only one is.
             or_dash((default.as_ref() == Some(&flavor.name_any())).then_some("yes")),
             schedulable.to_owned(),
@@ -116,16 +116,14 @@ fn is_gpu(resource: &str) -> bool {
     resource.ends_with("/gpu")
 }
 
-/// `1.50 EUR/h`: exact, at least two decimal places.
-fn price(price: &Price) -> String {
-    let (whole, rest) = (
-        price.micros_per_hour / 1_000_000,
-        price.micros_per_hour % 1_000_000,
-    );
-    let decimals = format!("{:06}", rest.abs());
-    let (cents, finer) = decimals.split_at(2);
-    let finer = finer.trim_end_matches('0');
-    format!("{whole}.{cents}{finer} {}/h", price.currency)
+/// `1.50 EUR/h`: what the platform counts for an hour in which it runs, or else what the flavor says itself.
+fn price(flavor: &DevServerFlavor) -> Option<String> {
+    let own = flavor.spec.price.as_ref();
+    let counted = flavor.status.as_ref().and_then(|s| s.cost.as_ref());
+    let (micros, currency) = counted
+        .map(|cost| (cost.micros_per_hour, &cost.currency))
+        .or(own.map(|price| (price.micros_per_hour, &price.currency)))?;
+    Some(format!("{} {currency}/h", money::short(micros)))
 }
 
 /// Everything but processors, memory and GPUs.
@@ -166,21 +164,20 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_shown_exactly() {
-        for (micros_per_hour, expected) in [
-            (0, "0.00 EUR/h"),
-            (1_500_000, "1.50 EUR/h"),
-            (12_345, "0.012345 EUR/h"),
-            (42_000_000, "42.00 EUR/h"),
+    fn a_price_is_shown_exactly_and_what_is_counted_before_what_a_flavor_says() {
+        let priced = |status: serde_json::Value| -> DevServerFlavor {
+            serde_json::from_value(serde_json::json!({
+                "apiVersion": "devserver.io/v1", "kind": "DevServerFlavor", "metadata": {"name": "a"},
+                "spec": {"price": {"currency": "EUR", "microsPerHour": 1_500_000}}, "status": status,
+            }))
+            .unwrap()
+        };
+        let counted = serde_json::json!({"cost": {"currency": "EUR", "microsPerHour": 12_345, "volumeMicrosPerGibMonth": 0}});
+        for (status, expected) in [
+            (serde_json::json!({}), "1.50 EUR/h"),
+            (counted, "0.012345 EUR/h"),
         ] {
-            let currency = "EUR".to_owned();
-            assert_eq!(
-                price(&Price {
-                    currency,
-                    micros_per_hour
-                }),
-                expected
-            );
+            assert_eq!(price(&priced(status)).as_deref(), Some(expected));
         }
     }
 }

@@ -14,14 +14,15 @@ mod view;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use devserver_api::DevServerFlavor;
-use devserver_core::Platform;
+use devserver_api::{DevServerFlavor, FlavorCost};
+use devserver_core::{Platform, flavor::Ask};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::{Client, runtime::reflector::Store};
 use tokio::{sync::Notify, task::JoinSet};
 
 use self::{tell::Told, view::View};
-use crate::{backoff::Backoff, clock::Clock, lease::Leadership, metrics::Metrics};
+use crate::{backoff::Backoff, clock::Clock, lease::Leadership, metrics::Metrics, usage::Tariff};
 
 /// Wakes the next look; several at once are one.
 pub type News = Arc<Notify>;
@@ -49,10 +50,22 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// What time it is.
     pub clock: Arc<Clock>,
+    /// What things cost; `None`: the platform counts no usage.
+    pub tariff: Option<Arc<Tariff>>,
     /// Told of every change of a flavor or node.
     pub news: News,
     /// Labels a flavor must have to be looked after here; none: all.
     pub labels: BTreeMap<String, String>,
+}
+
+impl Context {
+    /// What an environment of the flavor costs now. Until the prices are read it costs what it was said to cost before.
+    fn cost(&self, flavor: &DevServerFlavor, ask: &Ask, now: Timestamp) -> Option<FlavorCost> {
+        let tariff = self.tariff.as_ref()?;
+        let name = flavor.metadata.name.as_deref().unwrap_or_default();
+        let cost = tariff.cost(name, ask, now.as_second());
+        cost.or_else(|| flavor.status.as_ref()?.cost.clone())
+    }
 }
 
 /// Looks after flavors. Never ends by itself; returns what did.

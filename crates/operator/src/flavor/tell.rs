@@ -7,7 +7,7 @@ use std::{
 };
 
 use devserver_api::{DevServerFlavor, DevServerFlavorStatus, group};
-use devserver_core::flavor::{self, Cluster};
+use devserver_core::flavor::{self, Ask, Cluster};
 use jiff::Timestamp;
 use kube::{
     Api, ResourceExt,
@@ -68,7 +68,8 @@ fn changes<'a>(
         .iter()
         .filter(|flavor| is_ours(flavor, &ctx.labels))
         .filter_map(|flavor| {
-            let status = flavor::status(flavor, default, cluster, &ctx.platform, now);
+            let cost = |ask: &Ask| ctx.cost(flavor, ask, now);
+            let status = flavor::status(flavor, default, cluster, &ctx.platform, &cost, now);
             let is_new = !flavor::is_told(flavor.status.as_ref(), &status);
             is_new.then_some((flavor.as_ref(), status))
         })

@@ -14,13 +14,16 @@ mod mail;
 mod measure;
 mod metrics;
 mod spent;
+mod tariff;
 mod weekly;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use devserver_core::{Platform, platform::UsageSettings};
-use devserver_usage::{Meter, Moment, Store, StoreError, opencost, price::Point, price_list};
+use devserver_usage::{
+    Meter, Moment, Prices, Store, StoreError, opencost, price::Point, price_list,
+};
 use kube::Client;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -29,6 +32,7 @@ use crate::{caches::Caches, clock::Clock, lease::Leadership};
 pub use http::serve;
 pub use metrics::UsageMetrics;
 pub use spent::Spendings;
+pub use tariff::Tariff;
 
 /// Time between two looks into the caches. A pod that is restarted every minute is counted to the second by it.
 const LOOK: Duration = Duration::from_secs(1);
@@ -97,6 +101,8 @@ pub struct Context {
     pub metrics: Arc<UsageMetrics>,
     /// What teams have spent, told to those who decide.
     pub spendings: Arc<Spendings>,
+    /// What things cost, told to those who choose.
+    pub tariff: Arc<Tariff>,
 }
 
 /// Counts for as long as this process leads. Never ends by itself.
@@ -211,10 +217,23 @@ async fn write(
     }
 }
 
-/// Prices that are new, or have changed.
+/// Prices that are new, or have changed, are noted; then those are told that count.
 async fn write_prices(context: &Context, store: &Store, now: i64) -> anyhow::Result<()> {
+    let currency = &context.ledger.settings.currency;
+    let known = store.prices(currency).await?;
+    let points = new_prices(context, &known, now)?;
+    if points.is_empty() {
+        context.tariff.set(known);
+        return Ok(());
+    }
+    context.leadership.check()?;
+    store.write_prices(&points).await?;
+    context.tariff.set(store.prices(currency).await?);
+    Ok(())
+}
+
+fn new_prices(context: &Context, known: &Prices, now: i64) -> anyhow::Result<Vec<Point>> {
     let settings = &context.ledger.settings;
-    let known = store.prices(&settings.currency).await?;
     let mut points: Vec<Point> = price_list::configured(settings)
         .into_iter()
         .filter(|point| !known.has(point))
@@ -222,7 +241,7 @@ async fn write_prices(context: &Context, store: &Store, now: i64) -> anyhow::Res
     points.extend(price_list::news(
         &context.caches.flavors.state(),
         settings,
-        &known,
+        known,
         now,
     ));
     if let Some(path) = &settings.open_cost_prices_file {
@@ -230,16 +249,12 @@ async fn write_prices(context: &Context, store: &Store, now: i64) -> anyhow::Res
             Ok(text) => {
                 let read = opencost::prices(&text, &settings.currency, now)
                     .with_context(|| format!("{path} cannot be used"))?;
-                points.extend(price_list::changed(read, &known, now));
+                points.extend(price_list::changed(read, known, now));
             }
             Err(error) => {
                 tracing::warn!(path, %error, "the prices of OpenCost cannot be read; those that are known stay");
             }
         }
     }
-    if points.is_empty() {
-        return Ok(());
-    }
-    context.leadership.check()?;
-    Ok(store.write_prices(&points).await?)
+    Ok(points)
 }
