@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Context as _, ensure};
 use devserver_api::{DevServer, Phase};
 use devserver_testkit::{
+    port,
     scene::PATIENCE,
     wait::{Seen, until},
 };
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::Client,
-    site::{CONSOLE, EDITORS, Site, address_towards},
+    site::{CONSOLE, EDITORS, Site},
 };
 
 const SERVER: &str = "figures";
@@ -72,7 +73,7 @@ async fn environment(site: &Site) -> anyhow::Result<IpAddr> {
     servers
         .patch(SERVER, &params, &Patch::Apply(server))
         .await?;
-    let here = address_towards(site.address.ip())?;
+    let here = port::address_towards(site.address.ip())?;
     let policy = json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "figures-direct"},
         "spec": {

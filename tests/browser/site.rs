@@ -1,7 +1,7 @@
 //! The console in the lab: a certificate, an identity provider beside the lab, the chart, two people with namespaces.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -12,6 +12,7 @@ use devserver_api::{DevServerFlavor, DevServerUser};
 use devserver_testkit::{
     Cluster,
     cluster::{KUBECONFIG, root},
+    port,
     scene::PATIENCE,
     wait::{Seen, until},
 };
@@ -46,7 +47,7 @@ impl Site {
         let cluster = Cluster::connect().await?;
         let client = cluster.client;
         let node = node_address(&client).await?;
-        let here = address_towards(node)?;
+        let here = port::address_towards(node)?;
         let people = [
             Person {
                 name: "alice",
@@ -96,14 +97,6 @@ async fn node_address(client: &Client) -> anyhow::Result<IpAddr> {
         .context("no node has an address")?
         .address
         .parse()?)
-}
-
-/// Our own address as the lab sees it.
-pub fn address_towards(node: IpAddr) -> anyhow::Result<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0")?;
-    // Sends nothing: it asks the kernel for the way.
-    socket.connect((node, 6443))?;
-    Ok(socket.local_addr()?.ip())
 }
 
 /// The Secrets that the chart wants; what the browser knows the certificate by.
@@ -186,7 +179,7 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
 
 fn values_of(dex: &Dex) -> Value {
     json!({
-        "operator": {"replicas": 1, "config": {"allowedRoles": ["ClusterRole/devserver-kube-access"]}},
+        "operator": {"replicas": 1, "config": {"allowedRoles": ["ClusterRole/devserver-kube-access"], "trash": {"retention": "720h"}}},
         "usage": {
             "enabled": true,
             "currency": "EUR",

@@ -75,6 +75,8 @@ async fn a_developers_first_day_in_the_browser_and_a_colleague_who_looks_where_t
     is_clean(&found)?;
     work_is_there(&site, &found).await?;
     origins_are_apart(&found)?;
+    let back = found["broughtBack"].as_str().unwrap_or_default();
+    ensure!(back.contains(SERVER), "brought back: {back}");
     ensure!(
         found["phoneScrollsSideways"] == false,
         "the list is wider than a phone"

@@ -28,6 +28,7 @@ const LIMITS: More<'_> = More {
         "limits",
         r#"{"loginsPerMinute": 100000, "writesPerMinute": 100000, "editorConnectionsPerUser": 2000}"#,
     )],
+    platform: None,
     ledger: None,
 };
 const ROUNDS: usize = 3000;

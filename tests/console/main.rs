@@ -18,6 +18,7 @@ mod provider;
 mod rig;
 mod rights;
 mod shares;
+mod trash;
 mod upstream;
 mod usage;
 mod usage_speakers;

@@ -67,7 +67,7 @@ impl Work {
     }
 }
 
-fn port_host(rig: &Rig, port: u16) -> String {
+pub fn port_host(rig: &Rig, port: u16) -> String {
     format!("{port}--{}", rig.host("box"))
 }
 

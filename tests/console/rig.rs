@@ -58,6 +58,8 @@ pub type Configure<'a> = &'a (dyn Fn(&str, &str) -> String + Sync);
 #[derive(Clone, Copy, Default)]
 pub struct More<'a> {
     pub config: &'a [(&'a str, &'a str)],
+    /// Configuration of the operator.
+    pub platform: Option<&'a str>,
     /// With an operator that counts usage.
     pub ledger: Option<Configure<'a>>,
 }
@@ -67,7 +69,7 @@ impl<'a> More<'a> {
     pub fn of(config: &'a [(&'a str, &'a str)]) -> Self {
         Self {
             config,
-            ledger: None,
+            ..Self::default()
         }
     }
 }
@@ -83,7 +85,9 @@ impl Rig {
             .get_or_try_init(|| install_rights(scene.client()))
             .await?;
         let (account, other) = (Account::new(scene).await?, Account::new(scene).await?);
-        scene.operator_with(&account.settings(None)).await?;
+        scene
+            .operator_with(&account.settings(more.platform))
+            .await?;
         account.ready(json!({})).await?;
         other.ready(json!({})).await?;
         let people = [

@@ -1,11 +1,7 @@
 //! Ports that are shown to everybody who is logged in, where the platform allows it.
 
 use anyhow::{Context as _, ensure};
-use devserver_testkit::{
-    scene::PATIENCE,
-    wait::{self, Seen},
-    with_namespace,
-};
+use devserver_testkit::with_namespace;
 use futures::StreamExt as _;
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -14,8 +10,9 @@ use tokio::time::timeout;
 use crate::{
     browser::apart,
     editors::websocket,
-    previews::{Work, again},
+    previews::{Work, again, port_host},
     rig::{CONSOLE, More, SOON},
+    upstream::Upstream,
 };
 
 #[tokio::test]
@@ -54,17 +51,16 @@ async fn c13_where_ports_are_not_shared_one_that_says_so_is_still_its_owners_alo
     with_namespace("c13 unshared", async |scene| {
         let more = More::of(&[("allowSharedPorts", "false")]);
         let work = Work::with(&scene, more).await?;
-        let ports =
-            json!([{"name": "web", "port": work.web.address.port(), "share": "Authenticated"}]);
+        // Declared by the same change; once it is known, so is the other's share.
+        let other = Upstream::start().await?;
+        let ports = json!([
+            {"name": "web", "port": work.web.address.port(), "share": "Authenticated"},
+            {"name": "other", "port": other.address.port()},
+        ]);
         work.declare(ports).await?;
-        let page = format!("/environments/{}/box", scene.namespace());
-        wait::until("the page knows of it", PATIENCE, async || {
-            let shown = again(&work.alice).get(CONSOLE, &page).await?.text;
-            let is_private = shown.contains("for you and your collaborators");
-            let is_known = shown.contains("Make private");
-            Ok(Seen::when(is_private && is_known, shown))
-        })
-        .await?;
+        let mut alice = again(&work.alice);
+        let host = port_host(&work.rig, other.address.port());
+        work.rig.until_known(&mut alice, &host).await?;
         let mut bob = work.rig.login(&work.rig.other.username).await?;
         let status = work.asked(&mut bob, &work.host).await?;
         ensure!(status == StatusCode::NOT_FOUND, "bob: {status}");

@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::{
+    api::core::v1::PersistentVolumeClaim, apimachinery::pkg::api::resource::Quantity,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{DevServerSpec, IdleSpec, group, names::ServerName};
@@ -136,6 +138,24 @@ pub fn home_of(claim: &PersistentVolumeClaim) -> Option<ServerName> {
 pub fn stays(claim: &PersistentVolumeClaim) -> bool {
     let owners = claim.metadata.owner_references.as_ref();
     claim.metadata.deletion_timestamp.is_none() && owners.is_none_or(Vec::is_empty)
+}
+
+/// The DevServer of which the claim is left: it was its home, there is none of its name now, and it does not go with anything either.
+pub fn left_of(
+    claim: &PersistentVolumeClaim,
+    is_living: impl Fn(&str) -> bool,
+) -> Option<ServerName> {
+    let owners = claim.metadata.owner_references.as_ref();
+    let is_owned = owners.is_some_and(|owners| !owners.is_empty());
+    home_of(claim).filter(|name| !is_owned && !is_living(&name.to_string()))
+}
+
+/// What it has, or what it asks for.
+pub fn size(claim: &PersistentVolumeClaim) -> Option<&Quantity> {
+    let has = claim.status.as_ref().and_then(|s| s.capacity.as_ref());
+    let asks = claim.spec.as_ref().and_then(|s| s.resources.as_ref());
+    let has = has.and_then(|capacity| capacity.get("storage"));
+    has.or_else(|| asks?.requests.as_ref()?.get("storage"))
 }
 
 /// What its annotations hold, if they hold it.

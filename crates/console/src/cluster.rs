@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use devserver_api::{DevServer, DevServerFlavor, DevServerUser, names::ServerName};
 use http::{HeaderValue, Request, header::HeaderName};
-use k8s_openapi::api::core::v1::{Event, Pod, ResourceQuota};
+use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, ResourceQuota};
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams, Preconditions},
@@ -66,6 +66,24 @@ impl Cluster {
     /// One DevServer.
     pub async fn get(&self, id: &ServerId) -> Result<DevServer, Problem> {
         answer(self.servers(&id.namespace).get(&id.name)).await
+    }
+
+    /// Claims of a namespace that are, or were, homes of DevServers and volumes of their daemons.
+    pub async fn homes(&self, namespace: &str) -> Result<Vec<PersistentVolumeClaim>, Problem> {
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), namespace);
+        let params = ListParams::default()
+            .labels(devserver_api::group::LABEL_NAME)
+            .limit(MOST);
+        answer(api.list(&params)).await.map(|list| list.items)
+    }
+
+    /// The home of a DevServer, whether that is there or not.
+    pub async fn home(&self, id: &ServerId) -> Result<Option<PersistentVolumeClaim>, Problem> {
+        let Ok(name) = ServerName::parse(&id.name) else {
+            return Ok(None);
+        };
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &id.namespace);
+        answer(api.get_opt(&name.home_claim())).await
     }
 
     /// Flavors.

@@ -63,6 +63,8 @@ fn console_pages(console: Arc<Console>) -> Pages {
             get(pages::show::confirm).post(pages::actions::act),
         )
         .route("/flavors", get(pages::flavors::show))
+        .route("/trash", get(pages::trash::show))
+        .route("/trash/{namespace}/{name}", post(pages::trash::undelete))
         .route("/usage", get(pages::usage::show))
         .route("/usage/{form}", get(pages::usage::file))
         .route("/admin/environments", get(pages::admin::environments))

@@ -2,7 +2,7 @@
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
 };
 
 use anyhow::bail;
@@ -24,4 +24,12 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
     bail!(
         "100 ports of this machine were tried, and something listens at each; end what else runs here"
     )
+}
+
+/// Our own address as the lab sees it.
+pub fn address_towards(node: IpAddr) -> anyhow::Result<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    // Sends nothing: it asks the kernel for the way.
+    socket.connect((node, 6443))?;
+    Ok(socket.local_addr()?.ip())
 }

@@ -104,6 +104,33 @@ async function costs(alice) {
   await alice.picture("usage");
 }
 
+/** A second environment, deleted and brought back. */
+async function trash(alice) {
+  const { page } = alice;
+  const name = `${settings.server}-2`;
+  await page.goto(`${settings.console}/new`);
+  await page.fill("#name", name);
+  await page.click("button:has-text('Create')");
+  await page.waitForURL((to) => to.pathname.endsWith(`/${name}`));
+  await waitUntilRunning(alice);
+  await page.goto(`${page.url()}/delete`);
+  await page.fill("#confirm", name);
+  await alice.picture("delete");
+  await page.click("main button:has-text('Delete')");
+  const back = page.locator("main button:has-text('Bring back')");
+  const end = Date.now() + 2 * PATIENCE;
+  while (!(await back.count())) {
+    if (Date.now() > end) throw new Error(await page.locator("main").innerText());
+    await new Promise((next) => setTimeout(next, 1000));
+    await page.goto(`${settings.console}/trash`);
+  }
+  found.findings.trash = await alice.findings();
+  await alice.picture("trash");
+  await back.click();
+  await page.waitForURL((to) => to.pathname.endsWith(`/${name}`));
+  found.broughtBack = await page.locator("main h1").innerText();
+}
+
 async function phone(alice) {
   const state = await alice.context.storageState();
   const mobile = await new Person(browser, settings, "alice-phone").sit({
@@ -138,6 +165,7 @@ try {
   found.findings.flavors = await alice.findings();
   await alice.picture("flavors");
   await costs(alice);
+  await trash(alice);
   await phone(alice);
   await strangerLooks();
   found.ended = true;

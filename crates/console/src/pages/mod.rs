@@ -13,6 +13,7 @@ pub mod period;
 pub mod ports;
 pub mod show;
 pub mod timeline;
+pub mod trash;
 pub mod usage;
 pub mod usage_page;
 pub mod view;

@@ -7,9 +7,7 @@ use devserver_api::{
     trash::{self, Ended},
 };
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::core::v1::PersistentVolumeClaim, apimachinery::pkg::api::resource::Quantity,
-};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{Api, ResourceExt as _, api::ListParams};
 use serde::Serialize;
 
@@ -96,11 +94,9 @@ fn kept(servers: &[DevServer], claims: &[PersistentVolumeClaim]) -> Vec<Kept> {
     let mut kept: Vec<Kept> = claims
         .iter()
         .filter_map(|claim| {
-            let name = trash::home_of(claim)?.to_string();
-            let is_living = living.contains(&(claim.namespace(), name.clone()));
-            // One that goes with its DevServer, or has gone with it by now.
-            let is_owned = claim.metadata.owner_references.iter().flatten().count() > 0;
-            (!is_living && !is_owned).then(|| of(name, claim))
+            let is_living = |name: &str| living.contains(&(claim.namespace(), name.to_owned()));
+            let name = trash::left_of(claim, is_living)?;
+            Some(of(name.to_string(), claim))
         })
         .collect();
     kept.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
@@ -116,20 +112,12 @@ fn of(name: String, claim: &PersistentVolumeClaim) -> Kept {
         owner: record.as_ref().and_then(|r| r.spec.owner.clone()),
         has_spec: record.is_some(),
         flavor: record.map(|r| r.flavor),
-        size: size(claim).map(|size| size.0.clone()),
+        size: trash::size(claim).map(|size| size.0.clone()),
         ended: marks.ended,
         because: marks.because,
         removal: marks.removal,
         is_going: claim.metadata.deletion_timestamp.is_some(),
     }
-}
-
-/// What it has, or what it asks for.
-pub fn size(claim: &PersistentVolumeClaim) -> Option<&Quantity> {
-    let has = claim.status.as_ref().and_then(|s| s.capacity.as_ref());
-    let asks = claim.spec.as_ref().and_then(|s| s.resources.as_ref());
-    let has = has.and_then(|capacity| capacity.get("storage"));
-    has.or_else(|| asks?.requests.as_ref()?.get("storage"))
 }
 
 fn table(kept: &[Kept], has_namespace: bool, is_wide: bool, now: Timestamp) -> String {

@@ -4,7 +4,6 @@ use devserver_api::{DevServer, names::ServerName, trash};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{Api, ResourceExt, api::PostParams};
 
-use super::trash::size;
 use crate::{
     access,
     args::{Global, Undelete},
@@ -64,7 +63,7 @@ async fn make(
     };
     let what = format!("failed to make DevServer '{name}' again");
     cluster::answer(&what, session.servers().create(&params, server)).await?;
-    let size = claim.and_then(size);
+    let size = claim.and_then(trash::size);
     output::say(&format!(
         "DevServer '{name}' is made again in namespace '{}', with its home{}.",
         session.place.namespace,
