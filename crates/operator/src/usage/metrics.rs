@@ -1,6 +1,9 @@
 //! Counters of the ledger. Teams are labels only where the configuration names them with a budget.
 
-use devserver_core::{Platform, budget::Spent};
+use devserver_core::{
+    Platform,
+    budget::{Spent, Standing, standing},
+};
 use devserver_process::pages;
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -29,6 +32,7 @@ pub struct UsageMetrics {
     reports: Family<Outcome, Counter>,
     spent: Family<Team, Gauge>,
     budgets: Family<Team, Gauge>,
+    warnings: Family<Team, Gauge>,
 }
 
 impl UsageMetrics {
@@ -63,6 +67,11 @@ impl UsageMetrics {
             "usage_team_budget_micros",
             "Budgets of teams for a month, in millionths of the currency",
             self.budgets.clone(),
+        );
+        registry.register(
+            "usage_team_budget_warning_percent",
+            "Highest of a team's warnPercent that is reached this month; 0: none; 100: the budget is spent",
+            self.warnings.clone(),
         );
         let outcomes =
             |words: &'static [&'static str]| words.iter().map(|outcome| Outcome { outcome });
@@ -106,6 +115,12 @@ impl UsageMetrics {
                 .set(budget.micros_per_month);
             if let Spent::Micros(micros) = spendings.of(team) {
                 self.spent.get_or_create(&label).set(micros);
+                let reached = match standing(budget, micros) {
+                    Standing::Within => 0,
+                    Standing::Warned(percent) => i64::from(percent),
+                    Standing::Exhausted => 100,
+                };
+                self.warnings.get_or_create(&label).set(reached);
             }
         }
     }
