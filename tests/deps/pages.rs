@@ -182,6 +182,22 @@ fn every_page_of_docs_is_in_the_book_once() -> anyhow::Result<()> {
 }
 
 #[test]
+fn commands_that_are_marked_as_run_are_on_pages_that_are_run() -> anyhow::Result<()> {
+    let scripts = [("sh", "docs/start-cluster.md"), ("console", "README.md")];
+    for (page, text) in &pages()? {
+        for (mark, run) in scripts {
+            let is_marked = text.lines().any(|line| line.trim() == format!("```{mark}"));
+            ensure!(
+                !is_marked || page == Path::new(run),
+                "{}: nobody runs its blocks; mark them as bash, not {mark}",
+                page.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_link_that_leads_nowhere_is_noticed() {
     let text = "# One `two`, three!\n# Same\n# Same\n[a](b.md#one-two-three) `[not](this.md)`\n```\n[nor](this.md)\n```\n![c](d.png)\n";
     assert_eq!(links(text), ["b.md#one-two-three", "d.png"]);
