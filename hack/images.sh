@@ -7,7 +7,7 @@ set -euo pipefail
 
 # base before those that begin with it.
 IMAGES=(tools base operator gateway console editor docker ide python3 r python2)
-: "${TAG:=$(sed -n 's/^appVersion: *//p' "$REPO/charts/devserver-platform/Chart.yaml" | tr -d '"')}"
+: "${TAG:=$(app_version)}"
 
 # engine: the first container engine that is there and works; docker without its daemon does not.
 engine() {

@@ -60,6 +60,9 @@ build_programs() {
     put "$CARGO_TARGET_DIR/debug/devctl" "$DEVCTL"
 }
 
+# app_version: the tag that images have in the chart.
+app_version() { sed -n 's/^appVersion: *//p' "$REPO/charts/devserver-platform/Chart.yaml" | tr -d '"'; }
+
 # need_kubelab: builds it only when it is not there, for the targets that must work on their own.
 need_kubelab() {
   [ -x "$KUBELAB" ] || step "build kubelab and devctl" build_programs

@@ -26,9 +26,10 @@ unit_targets() {
   local file name
   SMALL=(--lib) PURE=() PROCESSES=(--bin devserver-agent)
   for name in devserver-operator devserver-gateway devserver-console devctl crdgen; do SMALL+=(--bin "$name"); done
-  # A test is a file, or a folder with main.rs.
+  # A test is a file, or a folder with main.rs. Two of one name would both run where one of them is asked for.
   for file in "$REPO"/crates/*/tests/*.rs "$REPO"/crates/*/tests/*/main.rs; do
     name=${file%/main.rs} name=$(basename "$name" .rs)
+    [[ " ${SMALL[*]} ${PURE[*]} ${PROCESSES[*]} " != *" --test $name "* ]] || die "two crates have a test called $name; rename ${file#"$REPO"/}"
     case $file in
       */kubelab/tests/*) ;;
       */agent/tests/* | */usage/tests/* | */gateway/tests/*) PROCESSES+=(--test "$name") ;;
@@ -84,10 +85,12 @@ ring3() {
   lab_up ring3 3 node
   stage 3 'images and chart' "$REPO/hack/platform.sh" --lab ring3
   stage 3 'images busybox and ide' "$KUBELAB" images load --lab ring3 busybox ide
+  tests 3 'the first five minutes of the README' "$REPO/hack/readme.sh"
   # Mostly waiting: more at once than there are cores.
   DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG RUST_TEST_THREADS=4 tests 3 'node: pods, ssh, volumes' "${E2E[@]}" --test node
   # After the others: the console changes what the operator lets in.
   DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'a person at a browser' "${E2E[@]}" --test browser
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: the ladder, in seconds' "${E2E[@]}" --test node -- --ignored --nocapture the_whole_ladder
   # Ends with the removal of the platform, which the next stage installs anew.
   upgrade 3 ring3
   VALUES=$REPO/charts/devserver-platform/ci/init-container-values.yaml stage 3 'chart without image volumes' "$REPO/hack/platform.sh" --lab ring3
@@ -98,11 +101,17 @@ ring3() {
   stage 3 'images alone' "$KUBELAB" images load --lab newcomer tools base operator
   REGISTRY=docker.io/devserver TAG=lab tests 3 "a newcomer's path" "$REPO/hack/newcomer.sh"
   lab_down newcomer 3
+  # Another one: of the first, flavors stay, and a cluster has one default.
+  lab_up document-004 3 node
+  stage 3 'images of document 004' "$REPO/hack/load-images.sh" --lab document-004 --tag "$(app_version)" tools base operator editor docker ide
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: kubectl apply -k' "${E2E[@]}" --test node -- --ignored --nocapture one_command
+  lab_down document-004 3
 }
 
 ring4() {
   tests 4 'what a release says of its images' "$REPO/hack/vouch.sh"
   tests 4 'gateway: ten minutes of what nobody means' "${CRATES[@]}" --test gateway -- --ignored --nocapture
+  tests 4 'ledger: a month of ten thousand' "${CRATES[@]}" --test month -- --ignored --nocapture
   lab_up ring4-node 4 node
   stage 4 'images and chart' "$REPO/hack/platform.sh" --lab ring4-node
   stage 4 'images of data science' "$KUBELAB" images load --lab ring4-node python3 r python2

@@ -20,17 +20,6 @@ IMAGES=(tools base operator gateway editor docker)
 # Long enough for sessions to outlive the test in a gateway that is being replaced.
 export VALUES=$REPO/charts/devserver-platform/ci/upgrade-values.yaml
 
-# load_next: the images of this checkout, under a tag that nothing runs yet.
-load_next() {
-  local ctr image said
-  ctr=$("$KUBELAB" tools ctr | tail -n 1)
-  "$KUBELAB" images load --lab "$LAB" "${IMAGES[@]}"
-  for image in "${IMAGES[@]}"; do
-    said=$("$ctr" --address "/run/kubelab/$LAB/containerd.sock" --namespace k8s.io \
-      images tag --force "docker.io/devserver/$image:lab" "docker.io/devserver/$image:next" 2>&1) || die "the image $image could not be given another tag: $said"
-  done
-}
-
 # source_of COMMIT: sets SOURCE to its files, and OLD to a cache that shares what is kept by content and not the folder that cargo builds in:
 # there a file of another checkout counts as built when it is older.
 source_of() {
@@ -59,7 +48,8 @@ install_old() {
 }
 
 need_kubelab
-step "images to upgrade to" load_next
+# A tag that nothing runs yet.
+step "images to upgrade to" "$REPO/hack/load-images.sh" --lab "$LAB" --tag next "${IMAGES[@]}"
 if [ -n "$FROM" ]; then
   source_of "$FROM"
   step "the platform of $FROM" install_old

@@ -8,10 +8,13 @@ use serde_json::json;
 
 use crate::{machine::User, spec};
 
-/// Makes a wheel and an index of it below /srv/index in the machine, as the index of all packages.
-const INDEX: &str = r#"
+/// Says what the package says, and where it is.
+pub const GREETING: &str = "python3 -c 'import greeter; print(greeter.WORD, greeter.__file__)'";
+
+/// Makes a wheel and an index of it in the home, as the index of all packages.
+pub const INDEX: &str = r#"
 set -e
-doas mkdir -p /srv/index && doas chown dev /srv/index && cd /srv/index
+mkdir -p ~/index && cd ~/index
 python3 - <<'END'
 import zipfile, os
 os.makedirs('greeter', exist_ok=True)
@@ -24,7 +27,7 @@ with zipfile.ZipFile('greeter/' + name, 'w') as wheel:
 open('greeter/index.html', 'w').write('<a href="%s">%s</a>' % (name, name))
 END
 mkdir -p ~/.config/pip
-printf '[global]\nindex-url = file:///srv/index\n' > ~/.config/pip/pip.conf
+printf '[global]\nindex-url = file:///home/dev/index\n' > ~/.config/pip/pip.conf
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,10 +49,7 @@ async fn packages_come_after_the_login_and_a_missing_one_is_shown() -> anyhow::R
         .patch("box", &params, &kube::api::Patch::Merge(patch))
         .await?;
     until("the package is there", Duration::from_mins(4), async || {
-        let said = user.ssh(
-            "box",
-            "python3 -c 'import greeter; print(greeter.WORD, greeter.__file__)'",
-        )?;
+        let said = user.ssh("box", GREETING)?;
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
         Ok(Seen::when(
             text.starts_with("hello /home/dev/.local/"),

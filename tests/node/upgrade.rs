@@ -1,15 +1,11 @@
 //! The platform is upgraded, taken back and removed while people work. Run when nobody else is at work on the node, with the platform of
 //! hack/upgrade.sh installed; `DEVSERVER_UPGRADE_TAG` is the tag of the images to upgrade to.
 
-use std::{collections::BTreeMap, fmt::Write as _, process::Command, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use devserver_api::{DevServer, condition, group::PLATFORM_NAMESPACE};
-use devserver_e2e::programs::program;
-use devserver_testkit::{
-    cluster::{KUBECONFIG, root},
-    wait::{Seen, until},
-};
+use devserver_testkit::wait::{Seen, until};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{PersistentVolumeClaim, Pod},
@@ -18,6 +14,7 @@ use kube::{Api, api::ListParams};
 
 use crate::{
     access::node_address,
+    administrator,
     machine::{User, succeeded},
     visitor::{Running, Visitor},
     writes::Writes,
@@ -34,15 +31,7 @@ const REST: Duration = Duration::from_secs(10);
 
 /// helm or kubectl as an administrator in the checkout; what it printed.
 fn administrate(name: &str, words: &[&str]) -> anyhow::Result<String> {
-    let mut command = Command::new(program(name)?);
-    let kubeconfig = std::env::var_os(KUBECONFIG).context("no kubeconfig")?;
-    let output = command
-        .args(["--namespace", PLATFORM_NAMESPACE])
-        .args(words)
-        .current_dir(root())
-        .env("KUBECONFIG", kubeconfig)
-        .output()?;
-    succeeded(&output).with_context(|| format!("{name} {words:?}"))
+    administrator::run(name, PLATFORM_NAMESPACE, words)
 }
 
 /// What an upgrade must not change: pods and their containers, with how often these began.

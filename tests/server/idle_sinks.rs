@@ -1,7 +1,7 @@
 //! Who gets notifications in the tests: a mail server that speaks SMTP, and an address for webhooks.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -33,7 +33,12 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     pub(super) async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at(Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// At a port of that address of ours.
+    pub(super) async fn start_at(here: IpAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((here, 0)).await?;
         let address = listener.local_addr()?;
         let mails = Arc::new(Mutex::new(Vec::new()));
         let kept = mails.clone();
@@ -134,7 +139,12 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at(Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// At a port of that address of ours.
+    pub(super) async fn start_at(here: IpAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((here, 0)).await?;
         let address = listener.local_addr()?;
         let kept = Kept::default();
         let router = Router::new().fallback(take).with_state(kept.clone());
