@@ -20,7 +20,7 @@ export IMAGES="${TRIED[*]}" COSIGN_PASSWORD='' SYFT_REGISTRY_INSECURE_USE_HTTP=t
 crane registry serve --address 127.0.0.1:0 >"$WORK/registry.log" 2>&1 &
 SERVER=$!
 trap 'kill "$SERVER" 2>/dev/null; rm -rf "$WORK"' EXIT
-port() { sed -n 's/.*127\.0\.0\.1:\([0-9]*\).*/\1/p' "$WORK/registry.log" | head -n 1; }
+port() { sed -n 's/.*serving on port \([0-9]*\).*/\1/p' "$WORK/registry.log" | head -n 1; }
 for _ in $(seq 50); do [ -z "$(port)" ] || break; sleep 0.1; done
 [ -n "$(port)" ] || die "the registry did not start: $(cat "$WORK/registry.log")"
 REGISTRY=127.0.0.1:$(port)/devserver
