@@ -39,7 +39,7 @@ const ACTIVITY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 /// A flavor of which no stage is left out, and one whose environments are shrunk and never stopped.
 const WHOLE: &str = "ladder";
 const SHRINKS: &str = "ladder-shrinks";
-/// Longest wait for a stage; the last comes after 100 seconds without a sign of life.
+/// Longest wait for a stage; the last comes after 112 seconds without a sign of life.
 const PATIENCE: Duration = Duration::from_mins(4);
 
 /// Where notifications arrive.
@@ -66,7 +66,7 @@ fn values(sinks: &Sinks, here: std::net::IpAddr) -> Value {
                 },
                 "idle": {
                     "intervalSeconds": 1,
-                    "stages": {"alert": "65s", "notify": "70s", "downscale": "75s", "warn": "85s", "terminate": "100s"},
+                    "stages": {"alert": "62s", "notify": "72s", "downscale": "82s", "warn": "92s", "terminate": "112s"},
                 },
                 "notifications": {
                     "mail": {"host": here, "port": mail, "encryption": "None", "from": "devservers@example.com"},
