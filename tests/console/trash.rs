@@ -3,6 +3,7 @@
 use anyhow::ensure;
 use devserver_api::{DevServer, trash};
 use devserver_testkit::{
+    sample,
     scene::PATIENCE,
     wait::{self, Seen},
     with_namespace,
@@ -15,9 +16,6 @@ use crate::{
     rig::{CONSOLE, More, Rig, field},
 };
 
-const KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8gD0mS1nGkZ3Y8u3n8oQm4c2p1Ff0J7w0m1G7f9l2R alice";
-
 /// An environment of alice's, once its home remembers what was asked for.
 async fn made(rig: &Rig, alice: &mut Browser, word: &str) -> anyhow::Result<DevServer> {
     let flavor = rig.scene.flavor("small", "100m", "64Mi").await?;
@@ -26,7 +24,7 @@ async fn made(rig: &Rig, alice: &mut Browser, word: &str) -> anyhow::Result<DevS
         ("name", "dev"),
         ("namespace", &rig.account.namespace()),
         ("flavor", &flavor),
-        ("key", KEY),
+        ("key", sample::KEY),
     ];
     alice.post(CONSOLE, "/new", &fields).await?.expect(303)?;
     let claims: Api<PersistentVolumeClaim> = rig.account.api();

@@ -194,6 +194,20 @@ pub struct FlavorCost {
     pub volume_micros_per_gib_month: i64,
 }
 
+impl DevServerFlavor {
+    /// What an environment of it costs: what the platform counts, or else what the flavor says itself, which says nothing of volumes.
+    pub fn cost(&self) -> Option<FlavorCost> {
+        let counted = self.status.as_ref().and_then(|s| s.cost.clone());
+        counted.or_else(|| {
+            self.spec.price.as_ref().map(|price| FlavorCost {
+                currency: price.currency.clone(),
+                micros_per_hour: price.micros_per_hour,
+                volume_micros_per_gib_month: 0,
+            })
+        })
+    }
+}
+
 /// Whether a DevServer of a flavor would likely find a node.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedulable {

@@ -1,26 +1,10 @@
 //! The audit: one JSON object per line, apart from the logs. Who logged in, what they changed, which editor they opened.
-//!
-//! Lines are written by a thread of their own through a bounded queue: a slow disk slows the console down and loses nothing.
 
-use std::{
-    io::Write,
-    net::IpAddr,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-};
+use std::net::IpAddr;
 
-use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
 
 use crate::table::{Place, ServerId, Target};
-
-/// Lines that may wait for the disk.
-const QUEUE: usize = 4096;
 
 /// One line. Absent fields are left out. JSON escapes whatever somebody else has written.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -107,93 +91,14 @@ impl Line {
     }
 }
 
-/// What waits for the disk.
-enum Entry {
-    Line(Box<Line>),
-    /// Answered when all before it are written.
-    Flush(oneshot::Sender<()>),
+impl devserver_process::audit::Line for Line {
+    fn stamp(&mut self, time: String) {
+        self.time = time;
+    }
 }
 
 /// Where lines go.
-#[derive(Clone, Debug)]
-pub struct Audit {
-    queue: mpsc::Sender<Entry>,
-    lost: Arc<AtomicU64>,
-}
-
-impl Audit {
-    /// Into a file, to which is appended.
-    pub fn to_file(path: &Path) -> std::io::Result<Self> {
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)?;
-        Self::to(file)
-    }
-
-    /// Into anything that can be written to.
-    pub fn to(mut into: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let (queue, mut waiting) = mpsc::channel::<Entry>(QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&lost);
-        thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || {
-                while let Some(entry) = waiting.blocking_recv() {
-                    match entry {
-                        Entry::Line(line) => {
-                            if let Err(error) = write(&mut into, &line) {
-                                counter.fetch_add(1, Ordering::Relaxed);
-                                tracing::error!(%error, "failed to write a line of the audit");
-                            }
-                        }
-                        // Fails only when nobody waits any more.
-                        Entry::Flush(done) => drop(done.send(())),
-                    }
-                }
-            })?;
-        Ok(Self { queue, lost })
-    }
-
-    /// Writes the line; waits while the queue is full.
-    pub async fn tell(&self, mut line: Line) {
-        line.time = Timestamp::now().to_string();
-        if self.queue.send(Entry::Line(Box::new(line))).await.is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// The same from where nothing can wait.
-    pub fn tell_later(&self, line: Line) {
-        let audit = self.clone();
-        // Without a runtime the process has ended, and nobody writes any more.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { audit.tell(line).await });
-        }
-    }
-
-    /// Waits until all lines told so far are written.
-    pub async fn flush(&self) {
-        let (done, written) = oneshot::channel();
-        if self.queue.send(Entry::Flush(done)).await.is_ok() {
-            // An error means that the thread is gone, and with it what could be waited for.
-            let _ = written.await;
-        }
-    }
-
-    /// Lines that could not be written.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
-}
-
-/// In one write, so that lines do not mix with what others write to the same place.
-fn write(into: &mut impl Write, line: &Line) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    into.write_all(&text)?;
-    into.flush()
-}
+pub type Audit = devserver_process::audit::Audit<Line>;
 
 #[cfg(test)]
 mod tests {
@@ -204,7 +109,7 @@ mod tests {
         let mut text = Vec::new();
         let line = Line::new("login", "192.0.2.1".parse().unwrap(), "ok")
             .user("a\"\n{\"event\":\"x\"}\u{1b}[2J");
-        write(&mut text, &line).unwrap();
+        devserver_process::audit::write(&mut text, &line).unwrap();
         let text = String::from_utf8(text).unwrap();
         assert_eq!(text.lines().count(), 1);
         assert!(!text.contains('\u{1b}'));

@@ -1,26 +1,10 @@
 //! The audit: one JSON object per line, apart from the logs. Who came, what they were let into, how long, how much.
-//!
-//! Lines are written by a thread of their own through a bounded queue: a slow disk slows the gateway down and loses nothing.
 
-use std::{
-    io::Write,
-    net::IpAddr,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-};
+use std::net::IpAddr;
 
-use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
 
 use crate::escape::escape;
-
-/// Lines that may wait for the disk.
-const QUEUE: usize = 4096;
 
 /// How somebody reaches an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -166,83 +150,11 @@ impl Line {
     }
 }
 
-/// What waits for the disk.
-enum Entry {
-    Line(Box<Line>),
-    /// Answered when all before it are written.
-    Flush(oneshot::Sender<()>),
+impl devserver_process::audit::Line for Line {
+    fn stamp(&mut self, time: String) {
+        self.time = time;
+    }
 }
 
 /// Where lines go.
-#[derive(Clone, Debug)]
-pub struct Audit {
-    queue: mpsc::Sender<Entry>,
-    lost: Arc<AtomicU64>,
-}
-
-impl Audit {
-    /// Into a file, to which is appended.
-    pub fn to_file(path: &Path) -> std::io::Result<Self> {
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)?;
-        Self::to(file)
-    }
-
-    /// Into anything that can be written to.
-    pub fn to(mut into: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let (queue, mut waiting) = mpsc::channel::<Entry>(QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&lost);
-        thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || {
-                while let Some(entry) = waiting.blocking_recv() {
-                    let line = match entry {
-                        Entry::Line(line) => line,
-                        Entry::Flush(done) => {
-                            // Fails only when nobody waits any more.
-                            let _ = done.send(());
-                            continue;
-                        }
-                    };
-                    if let Err(error) = write(&mut into, &line) {
-                        counter.fetch_add(1, Ordering::Relaxed);
-                        tracing::error!(%error, "failed to write a line of the audit");
-                    }
-                }
-            })?;
-        Ok(Self { queue, lost })
-    }
-
-    /// Writes the line; waits while the queue is full.
-    pub async fn tell(&self, mut line: Line) {
-        line.time = Timestamp::now().to_string();
-        let entry = Entry::Line(Box::new(line));
-        if self.queue.send(entry).await.is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Waits until all lines told so far are written.
-    pub async fn flush(&self) {
-        let (done, written) = oneshot::channel();
-        if self.queue.send(Entry::Flush(done)).await.is_ok() {
-            let _ = written.await;
-        }
-    }
-
-    /// Lines that could not be written.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
-}
-
-/// In one write, so that lines do not mix with what others write to the same place.
-fn write(into: &mut impl Write, line: &Line) -> std::io::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    into.write_all(&text)?;
-    into.flush()
-}
+pub type Audit = devserver_process::audit::Audit<Line>;

@@ -1,27 +1,12 @@
 //! The table's sources: DevServers, their pods, DevServerUsers. Events in, rows out; nothing is decided here.
 
-use std::{
-    collections::HashSet,
-    fmt::Debug,
-    hash::Hash,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::sync::Arc;
 
 use devserver_api::{DevServer, DevServerUser, group};
-use futures::{StreamExt, future::join3};
+use devserver_process::feed::{self, Rows};
+use futures::future::join3;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api, Client, Resource,
-    core::{DeserializeGuard, NamespaceResourceScope},
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event, watcher},
-    },
-};
-use serde::de::DeserializeOwned;
+use kube::{Api, Client, core::DeserializeGuard, runtime::watcher};
 
 use crate::{gateway::Gateway, objects, table::Table, target::ServerId};
 
@@ -29,39 +14,45 @@ use crate::{gateway::Gateway, objects, table::Table, target::ServerId};
 const SOURCES: usize = 3;
 
 /// How one kind of object becomes rows.
-struct Feed<K, I> {
-    /// Where the object belongs; `None`: nowhere.
-    id: fn(&K) -> Option<I>,
-    put: fn(&mut Table, I, &K),
-    remove: fn(&mut Table, &I),
-    known: fn(&Table) -> Vec<I>,
+type Feed<K, I> = feed::Feed<K, I, Table>;
+
+impl Rows for Gateway {
+    type Table = Table;
+
+    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+        Self::change(self, change)
+    }
+
+    fn filled(&self) {
+        self.filled.cancel();
+    }
 }
 
 /// Follows all sources until the process ends. The gateway is ready when each has told all it has; what is known stays
 /// when a source breaks off.
 pub async fn follow(gateway: Arc<Gateway>, client: Client, namespace: Option<String>) {
-    let filled = Arc::new(AtomicUsize::new(0));
+    let left = feed::sources(SOURCES);
     let labelled = watcher::Config::default().labels(group::LABEL_UID);
-    let servers = feed(
+    let servers = feed::follow(
         Arc::clone(&gateway),
-        scoped::<DeserializeGuard<DevServer>>(&client, namespace.as_deref()),
+        feed::scoped::<DeserializeGuard<DevServer>>(&client, namespace.as_deref()),
         watcher::Config::default(),
         SERVERS,
-        Arc::clone(&filled),
+        Arc::clone(&left),
     );
-    let pods = feed(
+    let pods = feed::follow(
         Arc::clone(&gateway),
-        scoped::<Pod>(&client, namespace.as_deref()),
+        feed::scoped::<Pod>(&client, namespace.as_deref()),
         labelled,
         PODS,
-        Arc::clone(&filled),
+        Arc::clone(&left),
     );
-    let people = feed(
+    let people = feed::follow(
         gateway,
         Api::<DeserializeGuard<DevServerUser>>::all(client),
         watcher::Config::default(),
         PEOPLE,
-        filled,
+        left,
     );
     join3(servers, pods, people).await;
 }
@@ -105,71 +96,3 @@ const PEOPLE: Feed<DeserializeGuard<DevServerUser>, String> = Feed {
     remove: |table, name| table.remove_person(name),
     known: Table::person_names,
 };
-
-fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
-}
-
-async fn feed<K, I>(
-    gateway: Arc<Gateway>,
-    api: Api<K>,
-    config: watcher::Config,
-    feed: Feed<K, I>,
-    filled: Arc<AtomicUsize>,
-) where
-    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-    I: Clone + Eq + Hash,
-{
-    let mut events = watcher(api, config).default_backoff().boxed();
-    let mut listed: HashSet<I> = HashSet::new();
-    let mut first = true;
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(object)) => {
-                listed.extend((feed.id)(&object));
-                put(&gateway, &feed, &object);
-            }
-            Ok(Event::InitDone) => {
-                forget_others(&gateway, &feed, &listed);
-                listed.clear();
-                if std::mem::take(&mut first)
-                    && filled.fetch_add(1, Ordering::Relaxed) + 1 == SOURCES
-                {
-                    tracing::info!("the table is filled");
-                    gateway.filled.cancel();
-                }
-            }
-            Ok(Event::Apply(object)) => put(&gateway, &feed, &object),
-            Ok(Event::Delete(object)) => {
-                if let Some(id) = (feed.id)(&object) {
-                    gateway.change(|table| (feed.remove)(table, &id));
-                }
-            }
-            Err(error) => tracing::warn!(%error, "failed to watch; what is known stays"),
-        }
-    }
-}
-
-fn put<K, I>(gateway: &Gateway, feed: &Feed<K, I>, object: &K) {
-    if let Some(id) = (feed.id)(object) {
-        gateway.change(|table| (feed.put)(table, id, object));
-    }
-}
-
-/// What a full list does not have is gone.
-fn forget_others<K, I: Eq + Hash>(gateway: &Gateway, feed: &Feed<K, I>, listed: &HashSet<I>) {
-    gateway.change(|table| {
-        for id in (feed.known)(table) {
-            if !listed.contains(&id) {
-                (feed.remove)(table, &id);
-            }
-        }
-    });
-}

@@ -1,5 +1,8 @@
-//! What the platform's processes have in common: how they start, what they log, and the pages that probes and Prometheus read.
+//! What the platform's processes have in common: how they start, what they log and audit, the pages that probes and Prometheus read,
+//! and how a table in memory follows the cluster.
 
+pub mod audit;
+pub mod feed;
 pub mod logs;
 pub mod pages;
 mod start;

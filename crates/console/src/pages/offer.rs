@@ -8,7 +8,7 @@ const HOUR: i128 = 3_600;
 
 /// What is known of it; nothing where nothing has a price.
 pub fn costs(flavor: &DevServerFlavor) -> Vec<String> {
-    let Some(cost) = cost(flavor) else {
+    let Some(cost) = flavor.cost() else {
         return Vec::new();
     };
     let currency = &cost.currency;
@@ -27,18 +27,6 @@ pub fn costs(flavor: &DevServerFlavor) -> Vec<String> {
         ));
     }
     lines
-}
-
-/// What the ledger will count; without one, what the flavor's own price says.
-fn cost(flavor: &DevServerFlavor) -> Option<FlavorCost> {
-    let told = flavor.status.as_ref().and_then(|s| s.cost.clone());
-    told.or_else(|| {
-        flavor.spec.price.as_ref().map(|price| FlavorCost {
-            currency: price.currency.clone(),
-            micros_per_hour: price.micros_per_hour,
-            volume_micros_per_gib_month: 0,
-        })
-    })
 }
 
 /// What it costs at most when its owner forgets it.

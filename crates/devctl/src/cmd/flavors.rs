@@ -116,14 +116,14 @@ fn is_gpu(resource: &str) -> bool {
     resource.ends_with("/gpu")
 }
 
-/// `1.50 EUR/h`: what the platform counts for an hour in which it runs, or else what the flavor says itself.
+/// `1.50 EUR/h`, exactly.
 fn price(flavor: &DevServerFlavor) -> Option<String> {
-    let own = flavor.spec.price.as_ref();
-    let counted = flavor.status.as_ref().and_then(|s| s.cost.as_ref());
-    let (micros, currency) = counted
-        .map(|cost| (cost.micros_per_hour, &cost.currency))
-        .or(own.map(|price| (price.micros_per_hour, &price.currency)))?;
-    Some(format!("{} {currency}/h", money::short(micros)))
+    let cost = flavor.cost()?;
+    Some(format!(
+        "{} {}/h",
+        money::short(cost.micros_per_hour),
+        cost.currency
+    ))
 }
 
 /// Everything but processors, memory and GPUs.
