@@ -23,6 +23,7 @@ pub mod flavor;
 pub mod group;
 pub mod idle;
 pub mod image;
+pub mod machine;
 pub mod money;
 pub mod names;
 pub mod password_hash;

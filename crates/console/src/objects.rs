@@ -1,6 +1,6 @@
 //! From objects of the cluster to rows of the table. What cannot be read is left out: it opens nothing.
 
-use devserver_api::{DevServer, DevServerUser, group, port};
+use devserver_api::{DevServer, DevServerUser, group, machine, port};
 use k8s_openapi::api::core::v1 as core;
 use kube::ResourceExt;
 
@@ -31,31 +31,18 @@ pub fn server(server: &DevServer) -> Server {
     }
 }
 
-/// The row of a pod, if it is the one pod of a DevServer's StatefulSet: by its labels, its name and its controller.
+/// The row of a pod, if it is the machine of a DevServer.
 pub fn pod(pod: &core::Pod) -> Option<(ServerId, Pod)> {
-    let labels = pod.labels();
-    let name = labels.get(group::LABEL_NAME)?;
-    let owned = pod.owner_references().iter().any(|owner| {
-        owner.controller == Some(true) && owner.kind == "StatefulSet" && owner.name == *name
-    });
-    if !owned || pod.metadata.name.as_deref() != Some(format!("{name}-0").as_str()) {
-        return None;
-    }
-    let (spec, status) = (pod.spec.as_ref()?, pod.status.as_ref());
-    let hosts = status.into_iter().flat_map(|s| {
-        let listed = s.host_ips.iter().flatten().map(|host| &host.ip);
-        s.host_ip.iter().chain(listed)
-    });
+    let machine = machine::of(pod)?;
+    let spec = pod.spec.as_ref()?;
     let id = ServerId {
-        namespace: pod.namespace()?,
-        name: name.clone(),
+        namespace: machine.namespace.to_owned(),
+        name: machine.server.to_owned(),
     };
     let row = Pod {
-        server_uid: labels.get(group::LABEL_UID)?.clone(),
-        address: status
-            .and_then(|s| s.pod_ip.as_ref())
-            .and_then(|ip| ip.parse().ok()),
-        host_addresses: hosts.filter_map(|ip| ip.parse().ok()).collect(),
+        server_uid: machine.server_uid.to_owned(),
+        address: machine::address(pod),
+        host_addresses: machine::host_addresses(pod),
         host_network: spec.host_network.unwrap_or_default(),
         ends: pod.metadata.deletion_timestamp.is_some(),
         editor: ports(spec)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use devserver_api::{
-    DevServer, DevServerUser, cidr::Cidr, condition, group, suspension::SuspendedBy,
+    DevServer, DevServerUser, cidr::Cidr, condition, machine, suspension::SuspendedBy,
 };
 use k8s_openapi::{api::core::v1 as core, apimachinery::pkg::apis::meta::v1::Time};
 use kube::ResourceExt;
@@ -66,21 +66,10 @@ fn allowed_networks(texts: Option<&[String]>) -> Option<Vec<Cidr>> {
     )
 }
 
-/// The row of a pod, if it is the one pod of a DevServer's StatefulSet: by its labels, its name and its controller.
+/// The row of a pod, if it is the machine of a DevServer.
 pub fn pod(pod: &core::Pod) -> Option<(ServerId, Pod)> {
-    let labels = pod.labels();
-    let name = labels.get(group::LABEL_NAME)?;
-    let owned = pod.owner_references().iter().any(|owner| {
-        owner.controller == Some(true) && owner.kind == "StatefulSet" && owner.name == *name
-    });
-    if !owned || pod.metadata.name.as_deref() != Some(format!("{name}-0").as_str()) {
-        return None;
-    }
+    let machine = machine::of(pod)?;
     let (spec, status) = (pod.spec.as_ref()?, pod.status.as_ref());
-    let hosts = status.into_iter().flat_map(|s| {
-        let listed = s.host_ips.iter().flatten().map(|host| &host.ip);
-        s.host_ip.iter().chain(listed)
-    });
     let condition = status
         .and_then(|s| s.conditions.as_ref())
         .and_then(|all| all.iter().find(|c| c.type_ == "Ready"));
@@ -90,15 +79,13 @@ pub fn pod(pod: &core::Pod) -> Option<(ServerId, Pod)> {
     let starts = containers
         .is_some_and(|all| !all.is_empty() && all.iter().all(|c| runs_first(c, unready_since)));
     let id = ServerId {
-        namespace: pod.namespace()?,
-        name: name.clone(),
+        namespace: machine.namespace.to_owned(),
+        name: machine.server.to_owned(),
     };
     let row = Pod {
-        server_uid: labels.get(group::LABEL_UID)?.clone(),
-        address: status
-            .and_then(|s| s.pod_ip.as_ref())
-            .and_then(|ip| ip.parse().ok()),
-        host_addresses: hosts.filter_map(|ip| ip.parse().ok()).collect(),
+        server_uid: machine.server_uid.to_owned(),
+        address: machine::address(pod),
+        host_addresses: machine::host_addresses(pod),
         host_network: spec.host_network.unwrap_or_default(),
         ready,
         starts: starts && !ready,
