@@ -3,8 +3,9 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use devserver_api::{DevServer, VolumeRetention, names::ServerName};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{
-    ResourceExt as _,
+    Api, ResourceExt as _,
     api::{DeleteParams, Preconditions},
 };
 
@@ -54,7 +55,11 @@ pub async fn run(global: &Global, args: &Delete) -> Outcome<Exit> {
         "DevServer '{name}' deleted from namespace '{}'.",
         session.place.namespace
     ))?;
-    output::note(&what_stays(&session.place.namespace, &server));
+    if keeps_home(&server) && !has_home(&session, &server).await {
+        output::note("It had no home yet, so nothing of it stays.");
+    } else {
+        output::note(&what_stays(&session.place.namespace, &server));
+    }
     Ok(Exit::Ok)
 }
 
@@ -66,6 +71,17 @@ fn keeps_home(server: &DevServer) -> bool {
         .and_then(|l| l.volume_retention)
         .unwrap_or_default();
     retention == VolumeRetention::Retain
+}
+
+/// Whether there is a home that could stay, such as not of one whose spec was never valid. Who cannot tell says that there is.
+async fn has_home(session: &Session, server: &DevServer) -> bool {
+    let Ok(name) = ServerName::parse(&server.name_any()) else {
+        return true;
+    };
+    let claims: Api<PersistentVolumeClaim> = session.in_namespace(&session.place.namespace);
+    let what = "failed to look for its home";
+    let found = cluster::answer(what, claims.get_opt(&name.home_claim())).await;
+    !matches!(found, Ok(None))
 }
 
 fn what_stays(namespace: &str, server: &DevServer) -> String {
