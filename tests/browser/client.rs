@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use devserver_testkit::cluster::root;
 use serde_json::Value;
 
-use crate::site::run;
+use devserver_e2e::programs::run;
 
 const SCRIPTS: &str = "tests/browser/client";
 /// Debian's package of the same name (`tests/packages`).

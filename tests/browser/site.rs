@@ -1,18 +1,13 @@
 //! The console in the lab: a certificate, an identity provider beside the lab, the chart, two people with namespaces.
 
-use std::{
-    net::{IpAddr, SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use devserver_api::{DevServerFlavor, DevServerUser};
+use devserver_e2e::programs::{install_platform, load_images};
 use devserver_testkit::{
-    Cluster,
-    cluster::{KUBECONFIG, root},
-    port,
+    Cluster, port,
     scene::PATIENCE,
     wait::{Seen, until},
 };
@@ -61,7 +56,8 @@ impl Site {
         let place = TcpListener::bind((here, 0))?.local_addr()?;
         let dex = Dex::start_at(place, CONSOLE, &people).await?;
         let certificate = secrets(&client).await?;
-        install(&dex)?;
+        load_images(&["console", "ide"])?;
+        install_platform(&values_of(&dex))?;
         flavors(&client).await?;
         for name in ["alice", "bob"] {
             user(&client, name).await?;
@@ -139,41 +135,6 @@ async fn apply(client: &Client, namespace: &str, object: Value) -> anyhow::Resul
         .to_owned();
     let params = PatchParams::apply("browser-test").force();
     api.patch(&name, &params, &Patch::Apply(object)).await?;
-    Ok(())
-}
-
-/// With the very script of `make up`, so that nothing else changes.
-fn install(dex: &Dex) -> anyhow::Result<()> {
-    let kubeconfig = PathBuf::from(std::env::var_os(KUBECONFIG).context("there is no kubeconfig")?);
-    let lab = kubeconfig
-        .parent()
-        .and_then(Path::file_name)
-        .context("no lab has that kubeconfig")?;
-    let folder = tempfile::tempdir()?;
-    let values = folder.path().join("values.yaml");
-    std::fs::write(&values, values_of(dex).to_string())?;
-    let mut images = Command::new(root().join("bin/kubelab"));
-    images.args(["images", "load", "--lab"]).arg(lab);
-    run(images.args(["console", "ide"]))?;
-    let mut platform = Command::new(root().join("hack/platform.sh"));
-    platform.arg("--lab").arg(lab);
-    run(platform
-        .env("VALUES", &values)
-        .env("KUBECONFIG", &kubeconfig))
-}
-
-/// Runs a program to its end.
-pub fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("failed to run {command:?}"))?;
-    ensure!(
-        output.status.success(),
-        "{command:?} ended with {}:\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
     Ok(())
 }
 

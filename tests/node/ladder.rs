@@ -1,18 +1,12 @@
 //! The whole ladder on the real node, in seconds instead of hours. It changes the platform, so it runs when nobody else is at work:
 //! hack/test.sh does that.
 
-use std::{
-    collections::BTreeSet,
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{collections::BTreeSet, io::Write as _, path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use devserver_api::{DevServer, DevServerFlavor, IdleStage, IdleState, Phase, group};
+use devserver_e2e::programs::install_platform;
 use devserver_testkit::{
-    cluster::{KUBECONFIG, root},
     port,
     wait::{Seen, until},
 };
@@ -27,7 +21,7 @@ use crate::{
     access::node_address,
     administrator,
     idle_sinks::{Mailbox, Receiver},
-    machine::{START, User, succeeded},
+    machine::{START, User},
     session::Session,
     spec,
 };
@@ -82,7 +76,6 @@ fn values(sinks: &Sinks, here: std::net::IpAddr) -> Value {
     })
 }
 
-/// With the very script of `make up`, so that nothing else changes.
 async fn install(client: &Client, values: &Value) -> anyhow::Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), group::PLATFORM_NAMESPACE);
     for (name, key, text) in [
@@ -93,18 +86,7 @@ async fn install(client: &Client, values: &Value) -> anyhow::Result<()> {
         let params = PatchParams::apply("ladder-test").force();
         secrets.patch(name, &params, &Patch::Apply(object)).await?;
     }
-    let kubeconfig = PathBuf::from(std::env::var_os(KUBECONFIG).context("there is no kubeconfig")?);
-    let lab = kubeconfig
-        .parent()
-        .and_then(Path::file_name)
-        .context("no lab has that kubeconfig")?;
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("values.yaml");
-    std::fs::write(&file, values.to_string())?;
-    let mut platform = Command::new(root().join("hack/platform.sh"));
-    platform.arg("--lab").arg(lab).env("VALUES", &file);
-    succeeded(&platform.env("KUBECONFIG", &kubeconfig).output()?)?;
-    Ok(())
+    install_platform(values)
 }
 
 async fn flavors(client: &Client) -> anyhow::Result<()> {
