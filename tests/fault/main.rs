@@ -5,6 +5,7 @@ mod clock;
 mod crash;
 mod crash_pairs;
 mod crash_users;
+mod identity;
 mod idle_tale;
 mod lease;
 mod nightly;

@@ -64,6 +64,11 @@ impl Error {
         self.code() == Some(404)
     }
 
+    /// Whether the API server could not do it to this object.
+    pub fn is_invalid(&self) -> bool {
+        self.code() == Some(422)
+    }
+
     /// Whether somebody was faster.
     pub fn is_conflict(&self) -> bool {
         self.code() == Some(409)

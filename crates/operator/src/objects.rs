@@ -1,15 +1,19 @@
 //! What every writer of objects goes by: whose an object is, how its kind is addressed, how it is applied, and how exactly
 //! the one that was seen is deleted.
 
+use std::fmt::Debug;
+
 use devserver_api::group;
 use devserver_core::Problem;
+use json_patch::{AddOperation, PatchOperation, TestOperation, jsonptr::PointerBuf};
 use kube::{
-    Api, Resource,
+    Api, Resource, ResourceExt,
     api::{
         ApiResource, DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, Preconditions,
     },
 };
-use serde_json::Value;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
 use crate::error::{Error, bounded};
 
@@ -69,6 +73,47 @@ pub async fn apply(
     let params = PatchParams::apply(group::FIELD_MANAGER).force();
     let patch = Patch::Apply(wanted);
     bounded("apply an object", api.patch(name, &params, &patch)).await
+}
+
+/// Writes the status of the very object that was read; as it is afterwards, or `None` when it is gone, though another may have its name.
+///
+/// When a status is patched, the API server takes all metadata from the stored object, whatever the patch says of the UID, and so writes to
+/// whoever has the name. Therefore the patch itself asks for the UID (RFC 6902, section 4.6).
+pub async fn write_status<K, S>(api: &Api<K>, read: &K, status: &S) -> Result<Option<K>, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    S: Serialize,
+{
+    let (name, uid) = (read.name_any(), read.uid());
+    let params = PatchParams {
+        field_manager: Some(group::FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::<()>::Json(json_patch::Patch(vec![
+        PatchOperation::Test(TestOperation {
+            path: PointerBuf::from_tokens(["metadata", "uid"]),
+            value: json!(uid),
+        }),
+        PatchOperation::Add(AddOperation {
+            path: PointerBuf::from_tokens(["status"]),
+            value: json!(status),
+        }),
+    ]));
+    let written = bounded("write the status", api.patch_status(&name, &params, &patch)).await;
+    match written {
+        Ok(written) => Ok(Some(written)),
+        Err(error) if error.is_not_found() => Ok(None),
+        // What the answer to a test that failed says of it is not specified.
+        Err(error) if error.is_invalid() => {
+            let there = bounded("read what has the name", api.get_opt(&name)).await?;
+            if there.and_then(|other| other.uid()) == uid {
+                Err(error)
+            } else {
+                Ok(None)
+            }
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A refusal by the API server becomes a problem to tell; every other error is tried again.

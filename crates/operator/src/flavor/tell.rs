@@ -6,17 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use devserver_api::{DevServerFlavor, DevServerFlavorStatus, group};
+use devserver_api::{DevServerFlavor, DevServerFlavorStatus};
 use devserver_core::flavor::{self, Ask, Cluster};
 use jiff::Timestamp;
-use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
+use kube::{Api, ResourceExt};
 
 use super::{Context, view::View};
-use crate::error::{Error, bounded};
+use crate::{error::Error, objects};
 
 /// What was told and may not have been seen yet, and who has to wait after a failure; by the flavor's UID.
 #[derive(Default)]
@@ -89,30 +85,12 @@ async fn write(
     status: &DevServerFlavorStatus,
 ) -> Result<Option<DevServerFlavor>, Error> {
     ctx.leadership.check()?;
-    let name = flavor.name_any();
-    let patch = json!({
-        "apiVersion": group::API_VERSION,
-        "kind": "DevServerFlavor",
-        // With the UID: a flavor made again under the name is another.
-        "metadata": { "name": name, "uid": flavor.uid() },
-        "status": status,
-    });
-    let params = PatchParams::apply(group::FIELD_MANAGER).force();
     let api: Api<DevServerFlavor> = Api::all(ctx.client.clone());
-    let patch = Patch::Apply(&patch);
-    match bounded(
-        "write the status of a flavor",
-        api.patch_status(&name, &params, &patch),
-    )
-    .await
-    {
-        Ok(written) => {
-            ctx.metrics.wrote("apply", "DevServerFlavorStatus");
-            Ok(Some(written))
-        }
-        Err(error) if error.is_not_found() || error.is_conflict() => Ok(None),
-        Err(error) => Err(error),
+    let written = objects::write_status(&api, flavor, status).await?;
+    if written.is_some() {
+        ctx.metrics.wrote("patch", "DevServerFlavorStatus");
     }
+    Ok(written)
 }
 
 impl Told {

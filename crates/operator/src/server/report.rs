@@ -1,20 +1,15 @@
 //! Tells what was seen: status and an event, only when they say something new.
 
-use devserver_api::{DevServer, DevServerStatus, Phase, condition, group};
+use devserver_api::{DevServer, DevServerStatus, Phase, condition};
 use devserver_core::{Environment, Invalid, Observed, status};
 use jiff::Timestamp;
 use kube::{
-    Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    Api, Resource,
     runtime::events::{Event, EventType},
 };
-use serde_json::json;
 
 use super::warn;
-use crate::{
-    context::Context,
-    error::{Error, bounded},
-};
+use crate::{context::Context, error::Error, objects};
 
 /// Writes the status when it differs from the one that was read a moment ago.
 pub async fn report(
@@ -31,22 +26,11 @@ pub async fn report(
     }
     warn::warn(ctx, server, &new, now).await?;
     ctx.leadership.check()?;
-    let patch = json!({
-        "apiVersion": group::API_VERSION,
-        "kind": "DevServer",
-        // With the UID: the status of a DevServer made again under the name is not ours to write.
-        "metadata": { "name": server.name_any(), "uid": server.metadata.uid },
-        "status": new,
-    });
-    let params = PatchParams::apply(group::FIELD_MANAGER).force();
-    let (name, patch) = (server.name_any(), Patch::Apply(&patch));
-    match bounded("write the status", api.patch_status(&name, &params, &patch)).await {
-        Ok(_) => {}
+    if objects::write_status(api, server, &new).await?.is_none() {
         // Deleted meanwhile: nobody is left to tell.
-        Err(error) if error.is_not_found() => return Ok(()),
-        Err(error) => return Err(error),
+        return Ok(());
     }
-    ctx.metrics.wrote("apply", "DevServerStatus");
+    ctx.metrics.wrote("patch", "DevServerStatus");
     announce(ctx, server, &new).await;
     Ok(())
 }

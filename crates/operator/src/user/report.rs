@@ -1,17 +1,15 @@
 //! Tells what became of a user: status and an event, only when they say something new.
 
-use devserver_api::{DevServerUser, DevServerUserStatus, condition, group};
+use devserver_api::{DevServerUser, DevServerUserStatus, condition};
 use devserver_core::user::{Account, InvalidUser, Seen, status};
 use jiff::Timestamp;
 use kube::{
-    Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    Api, Resource,
     runtime::events::{Event, EventType},
 };
-use serde_json::json;
 
 use super::Context;
-use crate::error::{Error, bounded};
+use crate::{error::Error, objects};
 
 /// Writes the status when it differs from the one that was read a moment ago.
 pub async fn report(
@@ -27,23 +25,11 @@ pub async fn report(
         return Ok(());
     }
     ctx.leadership.check()?;
-    let name = user.name_any();
-    let patch = json!({
-        "apiVersion": group::API_VERSION,
-        "kind": "DevServerUser",
-        // With the UID: the status of a user made again under the name is not ours to write.
-        "metadata": { "name": name, "uid": user.metadata.uid },
-        "status": new,
-    });
-    let params = PatchParams::apply(group::FIELD_MANAGER).force();
-    let patch = Patch::Apply(&patch);
-    match bounded("write the status", api.patch_status(&name, &params, &patch)).await {
-        Ok(_) => {}
+    if objects::write_status(api, user, &new).await?.is_none() {
         // Deleted meanwhile: nobody is left to tell.
-        Err(error) if error.is_not_found() => return Ok(()),
-        Err(error) => return Err(error),
+        return Ok(());
     }
-    ctx.metrics.wrote("apply", "DevServerUserStatus");
+    ctx.metrics.wrote("patch", "DevServerUserStatus");
     announce(ctx, user, &new).await;
     Ok(())
 }
