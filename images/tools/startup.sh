@@ -11,6 +11,8 @@
 set -eu
 umask 022
 image_path=${PATH:-}
+# Goes into a profile and an option of sshd, where a space or a quote would mean something.
+case $image_path in *[!A-Za-z0-9_./:+-]*) image_path='' ;; esac
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
@@ -153,7 +155,6 @@ install_doas() {
 # Login shells keep what the image's author put into PATH and find the tools, behind everything else.
 make_profile() {
   if [ ! -d /etc/profile.d ]; then return 0; fi
-  case $image_path in *[!A-Za-z0-9_./:+-]*) image_path='' ;; esac
   replace /etc/profile.d/devserver.sh "# Made at the start of the environment: the image's own folders first, the tools last.
 case :\$PATH: in
   *:$TOOLS/bin:*) ;;
@@ -197,9 +198,24 @@ check_sshd() {
   checking=$!
 }
 
+# The PATH of commands, which no login shell sets: the same folders. sshd takes the first SetEnv it reads (sshd_config(5)), and
+# what stands before the file counts first, so the variables of the file come along.
+set_session_environment() {
+  session_environment=''
+  while read -r key value; do
+    if [ "$key" = SetEnv ] && [ -z "$session_environment" ]; then session_environment="$value "; fi
+  done <"$CONFIG/sshd_config"
+  path=$image_path
+  for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin "$TOOLS/bin"; do
+    case :$path: in *":$folder:"*) ;; *) path=${path:+$path:}$folder ;; esac
+  done
+  session_environment=${session_environment}PATH=$path
+}
+
 start_sshd() {
+  set_session_environment
   wait "$checking" || fail "sshd refuses its configuration: $(cat "$RUN/problem")"
-  exec "$TOOLS/sbin/sshd" -D -e -f "$CONFIG/sshd_config"
+  exec "$TOOLS/sbin/sshd" -D -e -f "$CONFIG/sshd_config" -o "SetEnv $session_environment"
 }
 
 has_sshd() { [ "${DEVSERVER_SSH_PORT:-22}" != 0 ]; }

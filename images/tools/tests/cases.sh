@@ -254,7 +254,7 @@ case_read_only_home_is_a_warning_only() {
   start_with 'mount --bind "$1/home/dev" "$1/home/dev"; mount -o remount,ro,bind "$1/home/dev"'
   is "exit status" "$STATUS" 0
   has "output" "$OUTPUT" "cannot be changed"
-  is "last call of sshd" "$(tail -n 1 "$ROOT/sshd-calls")" "-D -e -f /etc/devserver/sshd/sshd_config"
+  is "last call of sshd" "$(tail -n 1 "$ROOT/sshd-calls")" "-D -e -f /etc/devserver/sshd/sshd_config -o SetEnv PATH=$SESSION_PATH"
 }
 
 case_refused_sshd_configuration_is_told() {

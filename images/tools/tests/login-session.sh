@@ -37,7 +37,7 @@ make_devices
 # No more rights than a careful pod has; containerd opens the low ports the same way.
 echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start
 capabilities=-all,+chown,+dac_override,+fowner,+setuid,+setgid,+sys_chroot,+kill
-setpriv --bounding-set=$capabilities chroot "$root" \
+PATH=/opt/image/bin:$PATH setpriv --bounding-set=$capabilities chroot "$root" \
   /opt/devserver/bin/devserver-agent init -- /bin/sh /opt/devserver/startup.sh >"$client/log" 2>&1 &
 agent=$!
 wait_for curl -fs http://127.0.0.1:9022/healthz
@@ -46,6 +46,8 @@ echo "health: $(curl -s http://127.0.0.1:9022/healthz)"
 echo "id: $(connect box 'id -u; id -un; pwd' </dev/null | tr '\n' ' ')"
 echo "doas: $(connect box doas id -u </dev/null)"
 echo "path: $(connect box env </dev/null | grep ^PATH=)"
+echo "devserver: $(connect box env </dev/null | grep ^DEVSERVER=)"
+echo "tools: $(connect box command -v devctl </dev/null)"
 connect box 'exit 7' </dev/null
 echo "exit: $?"
 echo "quiet: $(connect box true </dev/null)"

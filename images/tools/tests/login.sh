@@ -76,7 +76,9 @@ log_in() {
   has "health" "$OUTPUT" "health: ok"
   has "who, as whom, where" "$OUTPUT" "id: 1000 dev /home/dev"
   has "root by doas" "$OUTPUT" "doas: 0"
-  has "PATH of commands" "$OUTPUT" "path: PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:"
+  has "PATH of commands" "$OUTPUT" "path: PATH=/opt/image/bin:"
+  has "variables of the configuration" "$OUTPUT" "devserver: DEVSERVER=true"
+  has "tools found by commands" "$OUTPUT" "tools: /opt/devserver/bin/devctl"
   has "exit status" "$OUTPUT" "exit: 7"
   has "no motd for commands" "$OUTPUT" $'quiet: \n'
   has "motd at a terminal" "$OUTPUT" "terminal: 1"

@@ -76,11 +76,14 @@ start_with() {
     eval "$2"
     root=$1
     shift 2
-    exec chroot "$root" "$@" /opt/devserver/startup.sh' sh "$ROOT" "$@" 2>&1 </dev/null)
+    PATH=/opt/image/bin:/usr/sbin:/usr/bin:/sbin:/bin exec chroot "$root" "$@" /opt/devserver/startup.sh' sh "$ROOT" "$@" 2>&1 </dev/null)
   STATUS=$?
 }
 
 start() { start_with :; }
+
+# What a command by ssh finds: the image's own folders, what every system has, the tools.
+SESSION_PATH=/opt/image/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin:/opt/devserver/bin
 
 inside() { chroot "$ROOT" "$@" 2>&1; }
 entry() { grep "^$2:" "$ROOT/etc/$1"; }
@@ -98,7 +101,7 @@ has() {
 started() {
   is "exit status" "$STATUS" 0
   [ "$STATUS" = 0 ] || problems+="    output: $OUTPUT"$'\n'
-  is "last call of sshd" "$(tail -n 1 "$ROOT/sshd-calls" 2>/dev/null)" "-D -e -f /etc/devserver/sshd/sshd_config"
+  is "last call of sshd" "$(tail -n 1 "$ROOT/sshd-calls" 2>/dev/null)" "-D -e -f /etc/devserver/sshd/sshd_config -o SetEnv PATH=$SESSION_PATH"
   is "passwd entries called dev" "$(grep -c '^dev:' "$ROOT/etc/passwd")" 1
   is "group entries called dev" "$(grep -c '^dev:' "$ROOT/etc/group")" 1
   is "uid, gid and home" "$(entry passwd dev | cut -d: -f3,4,6)" "1000:1000:/home/dev"
