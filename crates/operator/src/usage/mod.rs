@@ -36,9 +36,9 @@ pub use tariff::Tariff;
 
 /// Time between two looks into the caches. A pod that is restarted every minute is counted to the second by it.
 const LOOK: Duration = Duration::from_secs(1);
-/// Time between two writes.
+/// Time between two writes, and between two looks at prices.
 const WRITE: Duration = Duration::from_secs(60);
-/// Time between two writes of what intervals that go on have used, and between two looks at prices and at what teams have spent.
+/// Time between two writes of what intervals that go on have used, and between two looks at what teams have spent.
 const SELDOM: Duration = Duration::from_secs(300);
 /// Time between two tries to reach the ledger.
 const RETRY: Duration = Duration::from_secs(10);
@@ -183,8 +183,8 @@ async fn count(context: &Context, measured: &measure::Measured) -> anyhow::Resul
         }
         let is_seldom = seldom.take(steady);
         write(context, store, &mut meter, is_seldom).await?;
+        write_prices(context, store, now).await?;
         if is_seldom {
-            write_prices(context, store, now).await?;
             context
                 .spendings
                 .read(&context.platform, store, now)
