@@ -13,6 +13,12 @@ row() {
   TESTS[$1]=$((${TESTS[$1]:-0} + ${4:-0} + ${5:-0}))
 }
 
+# headline RING WHAT: where the run is, at its own place in the log and, from a lane, at once for who looks on.
+headline() {
+  say "${BOLD}==> ring $1: $2${PLAIN}"
+  [ -z "${LANE:-}" ] || printf '%s==> ring %s: %s%s (lane %s)\n' "$BOLD" "$1" "$2" "$PLAIN" "$LANE" >&3
+}
+
 # sum_of WORD LOG: adds the numbers before WORD in cargo's and our own result lines.
 sum_of() {
   { grep -E '^test result:|^[0-9]+ passed, [0-9]+ failed' "$2" || true; } |
@@ -26,7 +32,7 @@ stage() {
   local ring=$1 what=$2 started=$SECONDS log status=0
   shift 2
   log=$(log_of "$ring" "$what")
-  say "${BOLD}==> ring $ring: $what${PLAIN}"
+  headline "$ring" "$what"
   "$@" 2>&1 | tee "$log" || status=$?
   if [ "$status" = 0 ]; then
     row "$ring" "$what" $((SECONDS - started))
@@ -42,7 +48,7 @@ tests() {
   local ring=$1 what=$2 started=$SECONDS log status=0 passed failed
   shift 2
   log=$(log_of "$ring" "$what")
-  say "${BOLD}==> ring $ring: $what${PLAIN}"
+  headline "$ring" "$what"
   "$@" 2>&1 | tee "$log" || status=$?
   passed=$(sum_of passed "$log") failed=$(sum_of failed "$log")
   # Tests that did not even run (a compile error, a crash) must not look like success; nor must "0 tests".
@@ -90,14 +96,82 @@ collect() {
   say "---- more in ${to#"$REPO"/}"
 }
 
-finish() {
-  local status=$? lab ring
-  trap - EXIT INT TERM
+# end_labs: of labs that are still there; after a failure, first what one wants to read.
+end_labs() {
+  local lab
   for lab in "${LABS[@]}"; do
     [ -n "$lab" ] || continue
     collect "$lab" || true
     "$KUBELAB" down --lab "$lab" || warn "lab $lab could not be ended; try: bin/kubelab down --lab $lab"
   done
+}
+
+# lanes FUNCTION…: all at once, each in a process of its own, with labs of its own. What a lane printed is printed when it has ended, as if
+# it had been alone. One that fails does not stop the others, because they say more about it; the run ends after them.
+lanes() {
+  local lane pids=() status=0 failed=0
+  exec 3>&1
+  for lane in "$@"; do
+    run_lane "$lane" >"$ARTIFACTS/lane-$lane.log" 2>&1 &
+    pids+=($!)
+  done
+  LANE_PIDS=("${pids[@]}")
+  for lane in "$@"; do
+    status=0
+    wait "${pids[0]}" || status=$?
+    pids=("${pids[@]:1}")
+    cat "$ARTIFACTS/lane-$lane.log"
+    add_lane "$ARTIFACTS/lane-$lane.sum"
+    [ "$status" = 0 ] || failed=$status
+  done
+  LANE_PIDS=()
+  [ "$failed" = 0 ] || exit 1
+}
+
+# run_lane FUNCTION: in a process of its own; what it counts begins anew.
+run_lane() {
+  local ring
+  LANE=$1 LABS=() ROWS=() PASSED=0 FAILED=0
+  for ring in "${!TESTS[@]}"; do unset "TESTS[$ring]"; done
+  trap 'end_lane $?' EXIT
+  trap 'exit 130' INT TERM
+  "$LANE"
+}
+
+# end_lane STATUS: in the lane, whatever ended it.
+end_lane() {
+  trap - EXIT
+  end_labs
+  if [ "$1" != 0 ] && [ "$FAILED" = 0 ]; then FAILED=1; fi
+  {
+    printf 'PASSED %s\nFAILED %s\n' "$PASSED" "$FAILED"
+    for ring in "${!TESTS[@]}"; do printf 'TESTS %s %s\n' "$ring" "${TESTS[$ring]}"; done
+    [ ${#ROWS[@]} = 0 ] || printf 'ROW %s\n' "${ROWS[@]}"
+  } >"$ARTIFACTS/lane-$LANE.sum"
+  exit "$1"
+}
+
+# add_lane FILE: what the lane counted. Without the file it was killed, which is no success.
+add_lane() {
+  local word rest ring
+  if [ ! -f "$1" ]; then FAILED=$((FAILED + 1)); return; fi
+  while read -r word rest; do
+    case $word in
+      PASSED) PASSED=$((PASSED + rest)) ;;
+      FAILED) FAILED=$((FAILED + rest)) ;;
+      TESTS) ring=${rest% *} TESTS[$ring]=$((${TESTS[$ring]:-0} + ${rest#* })) ;;
+      ROW) ROWS+=("$(printf '%4s  %s' "${rest%% *}" "${rest#*  }")") ;;
+    esac
+  done <"$1"
+}
+LANE_PIDS=()
+
+finish() {
+  local status=$? ring pid
+  trap - EXIT INT TERM
+  for pid in "${LANE_PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${LANE_PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done
+  end_labs
   printf '\n%s%4s  %-44s %7s  %6s  %6s%s\n' "$BOLD" ring stage time passed failed "$PLAIN"
   if [ ${#ROWS[@]} -gt 0 ]; then printf '%s\n' "${ROWS[@]}"; fi
   for ring in 1 1b 2 3 4; do

@@ -18,21 +18,24 @@ RING1_SECONDS=10
 # Compiled and run with the same words: another selection of packages would mean other features, and compiling twice.
 CRATES=(cargo test --locked --no-fail-fast --workspace --exclude devserver-e2e)
 E2E=(cargo test --locked --no-fail-fast -p devserver-e2e)
-CONTROL_PLANE_TESTS=(--test deps --test api --test server --test fault --test security --test install --test console)
+BEHAVIOUR_TESTS=(--test deps --test api --test server --test security --test install --test console)
 
 # unit_targets: everything in the crates but kubelab's own tests, which start labs and so belong to rings 2 and 3. SMALL and PURE
-# are for each edit: units, and what is read, computed and compared. PROCESSES start programs, databases and servers.
+# are for each edit: units, and what is read, computed and compared. AGENT, LEDGER and GATEWAY start programs, databases and servers.
 unit_targets() {
-  local file name
-  SMALL=(--lib) PURE=() PROCESSES=(--bin devserver-agent)
+  local file name all
+  SMALL=(--lib) PURE=() AGENT=(--bin devserver-agent) LEDGER=() GATEWAY=()
   for name in devserver-operator devserver-gateway devserver-console devctl crdgen; do SMALL+=(--bin "$name"); done
   # A test is a file, or a folder with main.rs. Two of one name would both run where one of them is asked for.
   for file in "$REPO"/crates/*/tests/*.rs "$REPO"/crates/*/tests/*/main.rs; do
     name=${file%/main.rs} name=$(basename "$name" .rs)
-    [[ " ${SMALL[*]} ${PURE[*]} ${PROCESSES[*]} " != *" --test $name "* ]] || die "two crates have a test called $name; rename ${file#"$REPO"/}"
+    all=" ${SMALL[*]} ${PURE[*]} ${AGENT[*]} ${LEDGER[*]} ${GATEWAY[*]} "
+    [[ $all != *" --test $name "* ]] || die "two crates have a test called $name; rename ${file#"$REPO"/}"
     case $file in
       */kubelab/tests/*) ;;
-      */agent/tests/* | */usage/tests/* | */gateway/tests/*) PROCESSES+=(--test "$name") ;;
+      */agent/tests/*) AGENT+=(--test "$name") ;;
+      */usage/tests/*) LEDGER+=(--test "$name") ;;
+      */gateway/tests/*) GATEWAY+=(--test "$name") ;;
       *) PURE+=(--test "$name") ;;
     esac
   done
@@ -57,20 +60,38 @@ ring1() {
   tests 1 'unit, golden, property' small_and_pure
   started=$((SECONDS - started))
   [ "$started" -le $RING1_SECONDS ] || warn "ring 1 took $started s; it should take at most $RING1_SECONDS s on an idle machine"
-  tests 1b 'processes, databases, sockets' "${CRATES[@]}" "${PROCESSES[@]}"
+  lanes gateway agent ledger startup_script
+}
+
+gateway() { tests 1b gateway "${CRATES[@]}" "${GATEWAY[@]}"; }
+agent() { tests 1b agent "${CRATES[@]}" "${AGENT[@]}"; }
+ledger() { tests 1b ledger "${CRATES[@]}" "${LEDGER[@]}"; }
+startup_script() {
   if [ "$(id -u)" = 0 ]; then tests 1b 'startup script' "$REPO/images/tools/tests/startup-test.sh"
   else warn "not root: the startup script's own test (images/tools/tests) was not run"; fi
 }
 
-ring2() {
-  KUBELAB_TEST=1 tests 2 'kubelab: control planes' "${CRATES[@]}" --test control_plane
+# Nearly all of such a test is waiting, so more threads than cores (tests/README.md). The faults have a control plane of their own: they
+# count each write, and nodes and default flavors of others would make some.
+ring2() { lanes faults behaviour once_in_a_cluster; }
+
+faults() {
+  lab_up faults 2 control-plane
+  RUST_TEST_THREADS=8 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'faults and crashes' "${E2E[@]}" --test fault
+  lab_down faults 2
+}
+
+behaviour() {
   lab_up ring2 2 control-plane
   stage 2 'helm, kubectl, Prometheus' "$KUBELAB" tools helm kubectl prometheus
-  # More threads than cores: nearly all of such a test is waiting (tests/README.md).
-  RUST_TEST_THREADS=12 DEVSERVER_TEST_KUBECONFIG=/run/kubelab/ring2/admin.kubeconfig tests 2 'API, behaviour, faults' "${E2E[@]}" "${CONTROL_PLANE_TESTS[@]}"
+  RUST_TEST_THREADS=8 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'API, behaviour, attacks' "${E2E[@]}" "${BEHAVIOUR_TESTS[@]}"
   lab_down ring2 2
+}
+
+once_in_a_cluster() {
+  KUBELAB_TEST=1 tests 2 'kubelab: control planes' "${CRATES[@]}" --test control_plane
   lab_up kustomize 2 control-plane
-  DEVSERVER_TEST_KUBECONFIG=/run/kubelab/kustomize/admin.kubeconfig tests 2 'kubectl apply -k' "${E2E[@]}" --test kustomize
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'kubectl apply -k' "${E2E[@]}" --test kustomize
   lab_down kustomize 2
 }
 
@@ -80,32 +101,48 @@ upgrade() {
   DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG DEVSERVER_UPGRADE_TAG=next tests "$1" 'node: upgrade, rollback, removal' "${E2E[@]}" --test node -- --ignored --nocapture an_upgrade
 }
 
+# The images first: their builds are told of, and the lanes find them made.
 ring3() {
-  KUBELAB_TEST=1 tests 3 'kubelab: nodes' "${CRATES[@]}" --test node --test policy
+  stage 3 'build images' "$KUBELAB" images build tools base busybox operator gateway console editor docker ide
+  lanes people alone newcomers
+}
+
+# A cluster with many people in it.
+people() {
   lab_up ring3 3 node
   stage 3 'images and chart' "$REPO/hack/platform.sh" --lab ring3
   stage 3 'images busybox and ide' "$KUBELAB" images load --lab ring3 busybox ide
   tests 3 'the first five minutes of the README' "$REPO/hack/readme.sh"
   # Mostly waiting: more at once than there are cores.
-  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG RUST_TEST_THREADS=4 tests 3 'node: pods, ssh, volumes' "${E2E[@]}" --test node
+  RUST_TEST_THREADS=4 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: pods, ssh, volumes' "${E2E[@]}" --test node
   # After the others: the console changes what the operator lets in.
   DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'a person at a browser' "${E2E[@]}" --test browser
+  lab_down ring3 3
+}
+
+# What changes the platform itself, one after the other.
+alone() {
+  lab_up alone 3 node
+  stage 3 'images and chart, for the ladder' "$REPO/hack/platform.sh" --lab alone
   DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: the ladder, in seconds' "${E2E[@]}" --test node -- --ignored --nocapture the_whole_ladder
   # Ends with the removal of the platform, which the next stage installs anew.
-  upgrade 3 ring3
-  VALUES=$REPO/charts/devserver-platform/ci/init-container-values.yaml stage 3 'chart without image volumes' "$REPO/hack/platform.sh" --lab ring3
+  upgrade 3 alone
+  VALUES=$REPO/charts/devserver-platform/ci/init-container-values.yaml stage 3 'chart without image volumes' "$REPO/hack/platform.sh" --lab alone
   DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: tools by init container' "${E2E[@]}" --test node -- --ignored fallback
-  lab_down ring3 3
-  # A cluster that has nothing of us.
+  lab_down alone 3
+}
+
+# Clusters that have nothing of us. Two, because of the first flavors stay, and a cluster has one default.
+newcomers() {
   lab_up newcomer 3 node
   stage 3 'images alone' "$KUBELAB" images load --lab newcomer tools base operator
   REGISTRY=docker.io/devserver TAG=lab tests 3 "a newcomer's path" "$REPO/hack/newcomer.sh"
   lab_down newcomer 3
-  # Another one: of the first, flavors stay, and a cluster has one default.
   lab_up document-004 3 node
   stage 3 'images of document 004' "$REPO/hack/load-images.sh" --lab document-004 --tag "$(app_version)" tools base operator editor docker ide
   DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: kubectl apply -k' "${E2E[@]}" --test node -- --ignored --nocapture one_command
   lab_down document-004 3
+  KUBELAB_TEST=1 tests 3 'kubelab: nodes' "${CRATES[@]}" --test node --test policy
 }
 
 ring4() {
@@ -124,7 +161,7 @@ ring4() {
   lab_up ring4 4 control-plane
   # A thousand websockets, both ends of each.
   ulimit -n "$(ulimit -H -n)"
-  DEVSERVER_TEST_KUBECONFIG=/run/kubelab/ring4/admin.kubeconfig tests 4 'nightly' "${E2E[@]}" "${CONTROL_PLANE_TESTS[@]}" -- --ignored
+  DEVSERVER_TEST_KUBECONFIG=/run/kubelab/ring4/admin.kubeconfig tests 4 'nightly' "${E2E[@]}" "${BEHAVIOUR_TESTS[@]}" --test fault -- --ignored
   lab_down ring4 4
 }
 
@@ -141,7 +178,7 @@ unset KUBECONFIG
 stage - 'check this machine' "$REPO/hack/prerequisites.sh" "$REPO/tests/packages"
 stage - 'compile' programs
 unit_targets
-stage - 'compile unit tests' "${CRATES[@]}" "${SMALL[@]}" "${PURE[@]}" "${PROCESSES[@]}" --no-run
+stage - 'compile unit tests' "${CRATES[@]}" "${SMALL[@]}" "${PURE[@]}" "${AGENT[@]}" "${LEDGER[@]}" "${GATEWAY[@]}" --no-run
 [ "$RINGS" = 1 ] || stage - 'compile end-to-end tests' "${E2E[@]}" --no-run
 PATH=$REPO/bin:$PATH
 export DEVSERVER_OPERATOR=$CARGO_TARGET_DIR/debug/devserver-operator DEVSERVER_DEVCTL=$DEVCTL
