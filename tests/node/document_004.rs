@@ -89,9 +89,10 @@ async fn one_command_gives_an_editor_with_docker_and_rights() -> anyhow::Result<
         Ok(Seen::when(said.starts_with("Running"), said))
     })
     .await?;
-    let forward = Forward::start()?;
-    let url = format!("http://127.0.0.1:{}/", forward.port);
     until("the editor answers", START, async || {
+        // Made anew each time: kubectl ends when nobody listens yet.
+        let forward = Forward::start()?;
+        let url = format!("http://127.0.0.1:{}/", forward.port);
         let output = std::process::Command::new("curl")
             .args([
                 "--silent",
