@@ -112,10 +112,13 @@ lanes() {
   local lane pids=() status=0 failed=0
   exec 3>&1
   for lane in "$@"; do
-    run_lane "$lane" >"$ARTIFACTS/lane-$lane.log" 2>&1 &
+    # A process group each: who ends the run ends what a lane waits for, too.
+    set -m
+    run_lane "$lane" </dev/null >"$ARTIFACTS/lane-$lane.log" 2>&1 &
+    set +m
     pids+=($!)
+    LANE_PIDS+=($!)
   done
-  LANE_PIDS=("${pids[@]}")
   for lane in "$@"; do
     status=0
     wait "${pids[0]}" || status=$?
@@ -131,6 +134,7 @@ lanes() {
 # run_lane FUNCTION: in a process of its own; what it counts begins anew.
 run_lane() {
   local ring
+  set +m
   LANE=$1 LABS=() ROWS=() PASSED=0 FAILED=0
   for ring in "${!TESTS[@]}"; do unset "TESTS[$ring]"; done
   trap 'end_lane $?' EXIT
@@ -169,7 +173,7 @@ LANE_PIDS=()
 finish() {
   local status=$? ring pid
   trap - EXIT INT TERM
-  for pid in "${LANE_PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${LANE_PIDS[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || true; done
   for pid in "${LANE_PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done
   end_labs
   printf '\n%s%4s  %-44s %7s  %6s  %6s%s\n' "$BOLD" ring stage time passed failed "$PLAIN"
