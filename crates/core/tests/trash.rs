@@ -105,6 +105,19 @@ fn the_claim_of_a_living_devserver_says_how_to_make_it_again() {
 }
 
 #[test]
+fn a_claim_that_is_being_bound_is_left_alone() {
+    let (server, mut claim) = (server(&spec()), claim());
+    let env = environment(&server);
+    let spec = claim.spec.get_or_insert_default();
+    spec.storage_class_name = Some("standard".into());
+    assert_eq!(living(&server, &env, &claim), None);
+    claim.status.get_or_insert_default().phase = Some("Pending".into());
+    assert_eq!(living(&server, &env, &claim), None);
+    claim.status.get_or_insert_default().phase = Some("Bound".into());
+    assert!(living(&server, &env, &claim).is_some());
+}
+
+#[test]
 fn suspending_and_resuming_writes_nothing_to_the_claim() {
     let (mut server, mut claim) = (server(&spec()), claim());
     keep(&mut claim, &server);
