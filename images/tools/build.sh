@@ -49,7 +49,6 @@ install -m 0755 "$CARGO_BINARY" "$ROOT/bin/devserver-agent"
 # What people type inside an environment: devctl hold, devctl session. A devctl of the image comes before it in PATH.
 ln -s devserver-agent "$ROOT/bin/devctl"
 install -m 0755 "$HERE/startup.sh" "$ROOT/startup.sh"
-install -m 0644 "$HERE/accounts.sh" "$ROOT/libexec/accounts.sh"
 install -m 0755 "$HERE/login-shell.sh" "$ROOT/libexec/login-shell"
 install -m 0755 "$HERE/install-packages.sh" "$ROOT/libexec/install-packages"
 install -m 0755 "$HERE/start-editor.sh" "$ROOT/libexec/start-editor"

@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::prepare::Part;
+
 /// Printed below every error about the command line.
 pub const USAGE: &str = "usage: devserver-agent init -- PROGRAM [ARGUMENT…]
+       devserver-agent prepare [--path PATH]
+       devserver-agent prepare password
        devserver-agent pause
        devserver-agent authorized-keys USER [LOGIN-USER]
        devserver-agent as-login-user [--log FILE] -- PROGRAM [ARGUMENT…]
@@ -36,6 +40,8 @@ pub enum Command {
         /// Its arguments.
         arguments: Vec<OsString>,
     },
+    /// Make of any image an environment people log in to, before sshd starts.
+    Prepare(Part),
     /// Do nothing until told to end: the main process where no sshd is wanted.
     Pause,
     /// Become the login user for good and run the program in place of the agent.
@@ -157,6 +163,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Error
                 arguments,
             })
         }
+        Some("prepare") => prepare(&rest),
         Some("pause") if rest.is_empty() => Ok(Command::Pause),
         Some("authorized-keys") => keys(rest),
         Some("copy") => match <[OsString; 2]>::try_from(rest) {
@@ -178,6 +185,24 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Error
         Some("version" | "--version") if rest.is_empty() => Ok(Command::Version),
         _ => Err(Error::Unknown(command)),
     }
+}
+
+/// `[--path PATH]`, `password` or `home`.
+fn prepare(rest: &[OsString]) -> Result<Command, Error> {
+    const WRONG: Error = Error::Arguments("prepare");
+    let part = match rest {
+        [] => Part::All {
+            path: String::new(),
+        },
+        [word] if word == "password" => Part::Password,
+        [word] if word == "home" => Part::Home,
+        [option, path] if option == "--path" => {
+            let path = path.to_str().ok_or(WRONG)?.to_owned();
+            Part::All { path }
+        }
+        _ => return Err(WRONG),
+    };
+    Ok(Command::Prepare(part))
 }
 
 /// `USER`, or `USER LOGIN-USER`.

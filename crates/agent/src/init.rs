@@ -99,8 +99,7 @@ fn start_watches(
         kubeconfig::watch(settings.namespace.clone()).map_err(system("watch the token"))?;
     }
     if settings.has_password {
-        password::watch(known, Arc::clone(children), Arc::clone(health))
-            .map_err(system("watch the password"))?;
+        password::watch(known, Arc::clone(health)).map_err(system("watch the password"))?;
     }
     if settings.has_editor && !settings.is_sidecar {
         editor::watch(Arc::clone(children), Arc::clone(health))

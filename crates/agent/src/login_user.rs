@@ -1,4 +1,4 @@
-//! The one account people log in to, and a way to act as it: startup.sh runs as root and must not
+//! The one account people log in to, and a way to act as it: the preparation runs as root and must not
 //! touch files below the home with root's rights, because the user may have left links there.
 
 use std::env;
@@ -15,23 +15,35 @@ use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 pub const NAME: &str = "dev";
 /// What an image made for somebody else calls its user with our id (`DEVSERVER_LOGIN_USER`).
 const NAME_VARIABLE: &str = "DEVSERVER_LOGIN_USER";
-const ID: u32 = 1000;
+/// Its id, and that of its group.
+pub const ID: u32 = 1000;
+/// Where its home is.
+pub const HOMES: &str = "/home";
 
 /// The account's name here.
 pub fn name() -> String {
-    checked(env::var(NAME_VARIABLE).ok())
+    checked_name().unwrap_or_else(|_| NAME.to_owned())
+}
+
+/// The account's name here; the error is what was set and is none.
+pub fn checked_name() -> Result<String, String> {
+    checked(env::var_os(NAME_VARIABLE))
 }
 
 /// The account's home.
 pub fn home() -> PathBuf {
-    Path::new("/home").join(name())
+    Path::new(HOMES).join(name())
 }
 
 /// It becomes part of paths, so it must not lead anywhere else.
-fn checked(name: Option<String>) -> String {
+fn checked(name: Option<OsString>) -> Result<String, String> {
+    let name = name.unwrap_or_default().to_string_lossy().into_owned();
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
-    let fine = |name: &String| !name.is_empty() && name.bytes().all(inner);
-    name.filter(fine).unwrap_or_else(|| NAME.to_owned())
+    match name.as_bytes() {
+        [] => Ok(NAME.to_owned()),
+        [first, ..] if first.is_ascii_lowercase() && name.bytes().all(inner) => Ok(name),
+        _ => Err(name),
+    }
 }
 
 /// Gives up every right but the login user's and becomes `program`. Returns only if that failed.
@@ -54,7 +66,7 @@ pub fn run(program: &OsStr, arguments: &[OsString], log: Option<&Path>) -> io::E
 }
 
 /// The groups first: afterwards there is no right left to change them. Where nobody is root it is the login user already.
-fn drop_rights() -> io::Result<()> {
+pub fn drop_rights() -> io::Result<()> {
     if Uid::effective().as_raw() == ID {
         return Ok(());
     }
@@ -121,13 +133,14 @@ mod tests {
 
     #[test]
     fn a_name_that_could_lead_elsewhere_is_not_taken() {
-        let named = |name: &str| checked(Some(name.to_owned()));
+        let named = |name: &str| checked(Some(name.into()));
+        assert_eq!(named("coder-2"), Ok("coder-2".into()));
         assert_eq!(
-            (named("coder"), checked(None)),
-            ("coder".into(), NAME.into())
+            (named(""), checked(None)),
+            (Ok(NAME.into()), Ok(NAME.into()))
         );
-        for name in ["", "..", "a/b", "A", "a b"] {
-            assert_eq!(named(name), NAME, "{name:?}");
+        for name in ["..", "a/b", "A", "a b", "-a", "1a"] {
+            assert_eq!(named(name), Err(name.into()));
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! It must run in any image, so it needs no library, no shell and no file but `/proc`.
 
+mod accounts;
 mod activity;
 mod args;
 mod checkpoint;
@@ -10,6 +11,7 @@ mod children;
 mod copy;
 mod editor;
 mod expiration;
+mod files;
 mod health;
 mod http;
 mod init;
@@ -21,11 +23,13 @@ mod notice;
 mod packages;
 mod password;
 mod pause;
+mod prepare;
 mod processes;
 mod procfs;
 mod session;
 mod settings;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -63,6 +67,7 @@ fn run(command: Command) -> Result<ExitCode> {
             pause::run().context("failed to wait for the end")?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Prepare(part) => Ok(prepare::run(&part)),
         Command::AsLoginUser {
             log,
             program,
@@ -100,18 +105,22 @@ fn run(command: Command) -> Result<ExitCode> {
             activity::collect().context("failed to collect the activity")?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Hold { seconds, program } => match program.split_first() {
-            None => {
-                activity::hold(seconds)?;
-                Ok(ExitCode::SUCCESS)
-            }
-            Some((program, arguments)) => Ok(ExitCode::from(activity::hold_while(
-                seconds, program, arguments,
-            )?)),
-        },
+        Command::Hold { seconds, program } => hold(seconds, &program),
         Command::Version => {
             println!("devserver-agent {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+fn hold(seconds: u64, program: &[OsString]) -> Result<ExitCode> {
+    match program.split_first() {
+        None => {
+            activity::hold(seconds)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some((program, arguments)) => Ok(ExitCode::from(activity::hold_while(
+            seconds, program, arguments,
+        )?)),
     }
 }

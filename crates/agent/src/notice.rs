@@ -34,6 +34,11 @@ pub fn tell(terminal: &Path, line: &str) {
     }
 }
 
+/// What the start of the environment has to say, in the container's log.
+pub fn say(text: &str) {
+    eprintln!("startup: {text}");
+}
+
 /// The terminals that are open now.
 pub fn terminals() -> Vec<PathBuf> {
     terminals_in(Path::new(TERMINALS))

@@ -1,22 +1,18 @@
 //! Keeps the account's password hash what the mounted Secret says, so that a changed or withdrawn password needs no restart.
-//! At the start of the environment `startup.sh` sets it; here it is called again for that alone.
+//! At the start of the environment the preparation sets it.
 
 use std::fs;
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::children::Children;
 use crate::health::Health;
-use crate::notice;
+use crate::{accounts, notice, prepare};
 
 const FILE: &str = "/etc/devserver/authorized-keys/password-hash";
-const SCRIPT: &str = "/opt/devserver/startup.sh";
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -29,7 +25,7 @@ pub fn mounted() -> Hash {
 }
 
 /// Watches the file from a thread of its own until the process ends; `known` is what was there before the start.
-pub fn watch(known: Hash, children: Arc<Children>, health: Arc<Health>) -> io::Result<()> {
+pub fn watch(known: Hash, health: Arc<Health>) -> io::Result<()> {
     let watch = move || {
         // Before that the accounts are being made.
         while health.check().is_err() {
@@ -39,12 +35,12 @@ pub fn watch(known: Hash, children: Arc<Children>, health: Arc<Health>) -> io::R
         while !health.is_ending() {
             let now = mounted();
             if now != known {
-                let status = change(&children);
+                let changed = accounts::change_password();
                 // What failed is tried again, but told once.
-                if status == Some(0) || now != tried {
-                    notice::log(&json!({"event": "password", "status": status}));
+                if changed.is_ok() || now != tried {
+                    tell(&changed);
                 }
-                if status == Some(0) {
+                if changed.is_ok() {
                     known.clone_from(&now);
                 }
                 tried = now;
@@ -58,16 +54,14 @@ pub fn watch(known: Hash, children: Arc<Children>, health: Arc<Health>) -> io::R
     Ok(())
 }
 
-/// The exit status of the script; `None` when it could not be started. In a process group of its own, so that a signal to the
-/// main process is not meant for it.
-fn change(children: &Children) -> Option<u8> {
-    let mut command = Command::new("/bin/sh");
-    command.args([SCRIPT, "password"]).process_group(0);
-    match children.start(&mut command) {
-        Ok(started) => started.ended.recv().ok(),
+/// With the exit status that `devserver-agent prepare password` has.
+fn tell(changed: &Result<(), accounts::Error>) {
+    let status = match changed {
+        Ok(()) => 0,
         Err(error) => {
-            eprintln!("devserver-agent: failed to change the password: {error}");
-            None
+            notice::say(&format!("error: {error}"));
+            prepare::EXIT_CONFIG
         }
-    }
+    };
+    notice::log(&json!({"event": "password", "status": status}));
 }

@@ -75,11 +75,11 @@ case_changed_password_hash_changes_that_field_and_nothing_else() {
   calls=$(wc -l <"$ROOT/sshd-calls")
   before=$(sed '/^dev:/d' "$ROOT/etc/passwd"; cat "$ROOT/etc/group" "$ROOT/etc/shadow"; entry passwd dev | cut -d: -f1,3-)
   printf '%s\n' "$hash" >"$file"
-  OUTPUT=$(inside /bin/sh /opt/devserver/startup.sh password)
+  OUTPUT=$(inside /opt/devserver/bin/devserver-agent prepare password)
   is "exit status" $? 0
   is "password" "$(entry passwd dev | cut -d: -f2)" "$hash"
   rm "$file"
-  OUTPUT=$(inside /bin/sh /opt/devserver/startup.sh password)
+  OUTPUT=$(inside /opt/devserver/bin/devserver-agent prepare password)
   is "exit status without" $? 0
   is "no password" "$(entry passwd dev | cut -d: -f2)" '*'
   is "everything else" "$(sed '/^dev:/d' "$ROOT/etc/passwd"; cat "$ROOT/etc/group" "$ROOT/etc/shadow"; entry passwd dev | cut -d: -f1,3-)" "$before"

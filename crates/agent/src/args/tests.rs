@@ -150,3 +150,20 @@ fn inside_an_environment_devctl_has_the_commands_that_are_for_people() {
     let other = parse_as(OsStr::new("devserver-agent"), [OsString::from("pause")]);
     assert_eq!(other, Ok(Command::Pause));
 }
+
+#[test]
+fn the_preparation_knows_the_path_of_the_image_or_is_one_part_of_it() {
+    let prepare = |path: &str| Ok(Command::Prepare(Part::All { path: path.into() }));
+    assert_eq!(parse_line("prepare"), prepare(""));
+    assert_eq!(parse_line("prepare --path /a:/b"), prepare("/a:/b"));
+    let empty = ["prepare", "--path", ""].map(OsString::from);
+    assert_eq!(parse(empty), prepare(""));
+    assert_eq!(
+        parse_line("prepare password"),
+        Ok(Command::Prepare(Part::Password))
+    );
+    assert_eq!(parse_line("prepare home"), Ok(Command::Prepare(Part::Home)));
+    for line in ["prepare --path", "prepare accounts", "prepare home now"] {
+        assert_eq!(parse_line(line), Err(Error::Arguments("prepare")), "{line}");
+    }
+}
