@@ -16,6 +16,8 @@ use crate::{
 
 /// What the operator says of a DevServerUser whose name another one has.
 const USERNAME_TAKEN: &str = "UsernameTaken";
+/// What the kubelet says of a container before its first start, while nothing is wrong.
+const BEING_MADE: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 /// Ports of a pod by which something is reached.
 const NAMED: [&str; 2] = ["ssh", "http"];
 
@@ -95,10 +97,20 @@ pub fn pod(pod: &core::Pod) -> Option<(ServerId, Pod)> {
     Some((id, row))
 }
 
-/// One that became unready after it had begun was Ready before: it does not start, it has stopped to answer.
+/// One that became unready after it had begun was Ready before: it does not start, it has stopped to answer. One that is being
+/// made counts, because the kubelet tells only some time after it has started it.
 fn runs_first(container: &core::ContainerStatus, unready_since: Option<&Time>) -> bool {
-    let running = container.state.as_ref().and_then(|s| s.running.as_ref());
-    container.restart_count == 0 && running.is_some_and(|r| unready_since <= r.started_at.as_ref())
+    let Some(state) = container
+        .state
+        .as_ref()
+        .filter(|_| container.restart_count == 0)
+    else {
+        return false;
+    };
+    let reason = state.waiting.as_ref().and_then(|w| w.reason.as_deref());
+    let running = state.running.as_ref();
+    reason.is_some_and(|reason| BEING_MADE.contains(&reason))
+        || running.is_some_and(|r| unready_since <= r.started_at.as_ref())
 }
 
 /// Sidecars that start before the others are init containers.
@@ -185,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_never_ready_in_its_first_run_starts() {
+    fn only_what_was_never_ready_before_or_in_its_first_run_starts() {
         let starts = |since: &str, restarts: i32, state: &serde_json::Value| {
             let status = json!({"status": {
                 "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": since}],
@@ -199,11 +211,17 @@ mod tests {
         // It ran, and its node is gone or its sshd does not answer: nobody is to wait a minute for that.
         assert!(!starts("2026-01-01T12:00:00Z", 0, &running));
         assert!(!starts("2026-01-01T09:59:59Z", 1, &running));
-        assert!(!starts(
-            "2026-01-01T09:59:59Z",
-            0,
-            &json!({"waiting": {"reason": "ContainerCreating"}})
-        ));
+        for (reason, restarts, expected) in [
+            ("ContainerCreating", 0, true),
+            ("PodInitializing", 0, true),
+            ("ContainerCreating", 1, false),
+            ("ImagePullBackOff", 0, false),
+            ("CrashLoopBackOff", 0, false),
+        ] {
+            let state = json!({"waiting": {"reason": reason}});
+            let told = starts("2026-01-01T09:59:59Z", restarts, &state);
+            assert_eq!(told, expected, "{reason} after {restarts} restarts");
+        }
         assert!(!pod(&a_pod(json!({}))).unwrap().1.starts);
     }
 

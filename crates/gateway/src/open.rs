@@ -190,6 +190,7 @@ async fn way(
     terminal: Option<&Terminal>,
 ) -> Result<(Route, Option<TcpStream>), Refusal> {
     let gateway = &visit.gateway;
+    let begun = tokio::time::Instant::now();
     let first_start = *limit + FIRST_START;
     let target = Target::parse(&wish.host).ok_or(Refusal::NotFound)?;
     let mut changes = gateway.changes();
@@ -227,7 +228,12 @@ async fn way(
                         return Err(refusal);
                     }
                     // Either it is asked again, or something has changed: it may have ended.
-                    let _ = timeout(KNOCK_AGAIN, changes.changed()).await;
+                    let pause = if begun.elapsed() < KEEN {
+                        KNOCK_SOON
+                    } else {
+                        KNOCK_AGAIN
+                    };
+                    let _ = timeout(pause, changes.changed()).await;
                     continue;
                 }
             }
@@ -289,9 +295,12 @@ impl<'a> Progress<'a> {
 
 /// How much longer a first start is waited for than anything else: its user has just asked for it.
 const FIRST_START: Duration = Duration::from_secs(50);
-/// How long one question may take whether sshd answers, and how long to wait before the next.
+/// How long one question may take whether sshd answers, and how long to wait before the next: less at first, because most clients come
+/// when it is about to.
 const KNOCK: Duration = Duration::from_millis(500);
-const KNOCK_AGAIN: Duration = Duration::from_millis(25);
+const KEEN: Duration = Duration::from_secs(2);
+const KNOCK_SOON: Duration = Duration::from_millis(10);
+const KNOCK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The connection, if sshd listens.
 async fn knock(gateway: &Gateway, route: &Route) -> Option<TcpStream> {
