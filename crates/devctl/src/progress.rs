@@ -1,7 +1,7 @@
 //! How far a DevServer has come: pure, from what was seen of it and its pod.
 
 use devserver_api::{DevServer, Phase, condition, group};
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
 
 /// Reason of a verdict: stopped by its user.
 pub const SUSPENDED: &str = "Suspended";
@@ -133,14 +133,28 @@ pub fn reached(server: &DevServer, pod: Option<&Pod>) -> Option<Step> {
     })
 }
 
-/// Whether `devctl ssh-proxy` or the gateway may be left to wait for sshd: the container runs for the first time, and the host keys are
-/// known. Where it was started again, the status will have a better word.
-pub fn may_connect(server: &DevServer, pod: Option<&Pod>) -> bool {
+/// Whether `devctl ssh-proxy` or the gateway may be left to wait for sshd: the host keys are known, and the container runs for the
+/// first time or is about to, because its image is there (`pulled`: the UID of the pod that has it). Where it was started again, the status
+/// will have a better word.
+pub fn may_connect(server: &DevServer, pod: Option<&Pod>, pulled: Option<&str>) -> bool {
     let ssh = server.status.as_ref().and_then(|s| s.ssh.as_ref());
     let has_ended = |pod: &Pod| container(pod).is_none_or(|c| c.restart_count > 0);
+    let has_image = |pod: &Pod| pulled.is_some() && pod.metadata.uid.as_deref() == pulled;
+    let reached = reached(server, pod);
     ssh.is_some_and(|s| !s.host_keys.is_empty())
-        && reached(server, pod) >= Some(Step::Started)
+        && (reached >= Some(Step::Started)
+            || reached == Some(Step::Scheduled) && pod.is_some_and(has_image))
         && !pod.is_some_and(has_ended)
+}
+
+/// The UID of the pod, from an event that says that the image of its machine is there.
+pub fn pulled(event: &Event) -> Option<String> {
+    let object = &event.involved_object;
+    let path = format!("spec.containers{{{}}}", group::CONTAINER);
+    let is_ours = event.reason.as_deref() == Some("Pulled")
+        && object.kind.as_deref() == Some("Pod")
+        && object.field_path.as_deref() == Some(&path);
+    object.uid.clone().filter(|_| is_ours)
 }
 
 /// Whether the pod belongs to this very DevServer.
@@ -260,5 +274,54 @@ mod tests {
             reached(&server, Some(&pod("another", &running))),
             Some(Step::Accepted)
         );
+    }
+    #[test]
+    fn a_client_may_be_started_when_the_image_of_this_very_pod_is_there() {
+        let status = json!({"phase": "Provisioning", "observedGeneration": 2, "conditions": [condition("Valid", "True")],
+            "ssh": {"user": "dev", "hostKeys": ["x"]}});
+        let server = server(&status);
+        let pod = |restarts: i32, state: &Value| {
+            let status = json!({"conditions": [{"type": "PodScheduled", "status": "True"}],
+                "containerStatuses": [{"name": "dev", "image": "", "imageID": "", "ready": false, "restartCount": restarts, "state": state}]});
+            let mut pod = pod("u1", &status);
+            pod.metadata.uid = Some("p1".into());
+            pod
+        };
+        let (waits, runs) = (
+            json!({"waiting": {"reason": "ContainerCreating"}}),
+            json!({"running": {}}),
+        );
+        for (restarts, state, pulled, expected) in [
+            (0, &waits, None, false),
+            (0, &waits, Some("p0"), false),
+            (0, &waits, Some("p1"), true),
+            (1, &waits, Some("p1"), false),
+            (0, &runs, None, true),
+            (1, &runs, Some("p1"), false),
+        ] {
+            let pod = pod(restarts, state);
+            let told = may_connect(&server, Some(&pod), pulled);
+            assert_eq!(told, expected, "{restarts} {state} {pulled:?}");
+        }
+        assert!(!may_connect(&server, None, Some("p1")));
+    }
+
+    #[test]
+    fn only_the_image_of_the_machine_itself_counts_as_pulled() {
+        let event = |kind: &str, path: &str, reason: &str| -> Event {
+            serde_json::from_value(json!({"metadata": {}, "reason": reason,
+                "involvedObject": {"kind": kind, "uid": "p1", "fieldPath": path}}))
+            .unwrap()
+        };
+        let dev = "spec.containers{dev}";
+        assert_eq!(pulled(&event("Pod", dev, "Pulled")).as_deref(), Some("p1"));
+        for other in [
+            event("Pod", "spec.containers{sidecar}", "Pulled"),
+            event("Pod", "spec.initContainers{dev}", "Pulled"),
+            event("Pod", dev, "Pulling"),
+            event("PodGroup", dev, "Pulled"),
+        ] {
+            assert_eq!(pulled(&other), None);
+        }
     }
 }

@@ -25,10 +25,10 @@ use crate::{
 
 /// Waits until the DevServer can be used. Ends early when it never will be.
 pub async fn until_ready(session: &Session, name: &str, timeout: Duration) -> Outcome<DevServer> {
-    until(session, name, timeout, |_, _| false).await
+    until(session, name, timeout, |_, _, _| false).await
 }
 
-/// Waits until a client can be started: it runs, or its container does and sshd will be there before the client asks.
+/// Waits until a client can be started: it runs, or all that takes long is over and sshd will be there before the client asks.
 pub async fn until_started(session: &Session, name: &str, timeout: Duration) -> Outcome<DevServer> {
     until(session, name, timeout, progress::may_connect).await
 }
@@ -37,7 +37,7 @@ async fn until(
     session: &Session,
     name: &str,
     timeout: Duration,
-    is_enough: fn(&DevServer, Option<&Pod>) -> bool,
+    is_enough: fn(&DevServer, Option<&Pod>, Option<&str>) -> bool,
 ) -> Outcome<DevServer> {
     let mut display = Display::new();
     let deadline = tokio::time::Instant::now() + timeout;
@@ -45,7 +45,9 @@ async fn until(
         .default_backoff()
         .boxed();
     let mut pods = pods(session, name).boxed();
+    let mut pulls = pulls(session, name).boxed();
     let (mut server, mut pod): (Option<DevServer>, Option<Pod>) = (None, None);
+    let mut pulled = None;
     loop {
         tokio::select! {
             seen = servers.next() => match seen {
@@ -55,6 +57,7 @@ async fn until(
                 None => return Err(Failure::new(Exit::Error, format!("the watch on DevServer '{name}' ended"))),
             },
             Some(seen) = pods.next() => pod = seen,
+            Some(seen) = pulls.next() => pulled = Some(seen),
             () = tokio::time::sleep_until(deadline) => return Err(display.timed_out(name, timeout)),
         }
         let Some(server) = &server else { continue };
@@ -68,7 +71,7 @@ async fn until(
                 display.finish();
                 return Err(hopeless(name, &reason, &message));
             }
-            Verdict::Pending(_) if is_enough(server, pod.as_ref()) => {
+            Verdict::Pending(_) if is_enough(server, pod.as_ref(), pulled.as_deref()) => {
                 display.finish();
                 return Ok(server.clone());
             }
@@ -125,6 +128,24 @@ fn pods(session: &Session, name: &str) -> impl Stream<Item = Option<Pod>> + use<
         .take_while(|seen| std::future::ready(!seen.as_ref().is_err_and(is_refusal)))
         .filter_map(|seen| std::future::ready(seen.ok()))
         .right_stream()
+}
+
+/// The UIDs of pods of that name whose image has been pulled. The kubelet says so in an event, some 0.2 s before the status of the
+/// pod shows it; who may not read events is not told, which costs that time and nothing else.
+fn pulls(session: &Session, name: &str) -> impl Stream<Item = String> + use<> {
+    let Ok(name) = ServerName::parse(name) else {
+        return stream::empty().left_stream();
+    };
+    let selector = format!("involvedObject.name={},reason=Pulled", name.pod());
+    watcher(
+        session.events(),
+        watcher::Config::default().fields(&selector),
+    )
+    .default_backoff()
+    .applied_objects()
+    .take_while(|seen| std::future::ready(!seen.as_ref().is_err_and(is_refusal)))
+    .filter_map(|seen| std::future::ready(seen.ok().as_ref().and_then(progress::pulled)))
+    .right_stream()
 }
 
 fn api_error(error: &watcher::Error) -> Option<&kube::Error> {
