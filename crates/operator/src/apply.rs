@@ -2,7 +2,7 @@
 
 use devserver_api::{DevServer, names::ServerName};
 use devserver_core::{Environment, Kind, Object, Problem, desired, desired::superfluous, diff};
-use futures::future::{try_join, try_join_all};
+use futures::future::{try_join_all, try_join3};
 use kube::{
     Api,
     api::{DynamicObject, ObjectMeta},
@@ -27,8 +27,8 @@ pub struct Applied {
 
 /// Makes the objects of an environment be as they should.
 ///
-/// What the workload needs does not depend on each other, so it is written at once; the workload comes when all of it
-/// is there, so that the first pod finds everything. Any part of it is a state the next look goes on from.
+/// What the workload needs does not depend on each other, so it is written at once, and the workload is looked up meanwhile; it is
+/// written when all of that is there, so that the first pod finds everything. Any part of it is a state the next look goes on from.
 ///
 /// The home's claim is left to the StatefulSet's controller. Made here, a tenth of a second earlier, it was now and then
 /// bound in the very moment its pod got a node, and a kubelet that sees a claim half bound waits ten seconds.
@@ -37,7 +37,8 @@ pub async fn all(ctx: &Context, env: &Environment) -> Result<Applied, Error> {
     let workload = objects.iter().position(|o| o.kind() == Kind::StatefulSet);
     let (needed, rest) = objects.split_at(workload.unwrap_or(objects.len()));
     let needed = try_join_all(needed.iter().map(|object| one(ctx, env, object)));
-    let (keys, problems) = try_join(host_keys::ensure(ctx, env), needed).await?;
+    let seen = try_join_all(rest.iter().map(|object| look(ctx, env, object)));
+    let (keys, problems, seen) = try_join3(host_keys::ensure(ctx, env), needed, seen).await?;
     let mut applied = Applied::default();
     match keys {
         Ok(keys) => applied.host_keys = keys,
@@ -46,11 +47,11 @@ pub async fn all(ctx: &Context, env: &Environment) -> Result<Applied, Error> {
     applied.problem = applied
         .problem
         .or_else(|| problems.into_iter().flatten().next());
-    for object in rest {
+    for (object, seen) in rest.iter().zip(seen) {
         if applied.problem.is_some() {
             return Ok(applied);
         }
-        applied.problem = one(ctx, env, object).await?;
+        applied.problem = make(ctx, env, object, seen).await?;
     }
     if applied.problem.is_none() {
         remove_superfluous(ctx, env, &objects).await?;
@@ -68,8 +69,18 @@ async fn look(ctx: &Context, env: &Environment, object: &Object) -> Result<Optio
 }
 
 async fn one(ctx: &Context, env: &Environment, object: &Object) -> Result<Option<Problem>, Error> {
-    let (kind, name) = (object.kind(), object.name());
     let seen = look(ctx, env, object).await?;
+    make(ctx, env, object, seen).await
+}
+
+/// Makes what was seen be as it should.
+async fn make(
+    ctx: &Context,
+    env: &Environment,
+    object: &Object,
+    seen: Option<Value>,
+) -> Result<Option<Problem>, Error> {
+    let (kind, name) = (object.kind(), object.name());
     let wanted = object.to_value();
     if let Some(seen) = &seen {
         if object.is_owned() {
