@@ -19,7 +19,7 @@ use tokio::sync::RwLock;
 /// Label of the flavors that the scene's operator tells of, and of the scene's nodes.
 pub const LABEL: &str = "test.devserver.io/scene";
 
-/// There is one Cluster Autoscaler: while it speaks, nobody else asks about flavors.
+/// There is one Cluster Autoscaler, and NodePools are seen by all: while one speaks, nobody else asks about flavors.
 pub static AUTOSCALER: RwLock<()> = RwLock::const_new(());
 /// What is told of a flavor that finds a node.
 pub const ROOM: &str = "Yes: a node has room";
