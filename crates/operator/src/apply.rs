@@ -2,12 +2,12 @@
 
 use devserver_api::{DevServer, names::ServerName};
 use devserver_core::{Environment, Kind, Object, Problem, desired, desired::superfluous, diff};
-use futures::future::{try_join_all, try_join3};
+use futures::future::{try_join, try_join_all};
 use kube::{
     Api,
     api::{DynamicObject, ObjectMeta},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     context::Context,
@@ -23,6 +23,8 @@ pub struct Applied {
     pub host_keys: Vec<String>,
     /// What stopped it, if something did.
     pub problem: Option<Problem>,
+    /// Whether the Secrets were not read, because they had been a moment ago.
+    pub believed: bool,
 }
 
 /// Makes the objects of an environment be as they should.
@@ -36,27 +38,56 @@ pub async fn all(ctx: &Context, env: &Environment) -> Result<Applied, Error> {
     let objects = desired(env);
     let workload = objects.iter().position(|o| o.kind() == Kind::StatefulSet);
     let (needed, rest) = objects.split_at(workload.unwrap_or(objects.len()));
-    let needed = try_join_all(needed.iter().map(|object| one(ctx, env, object)));
-    let seen = try_join_all(rest.iter().map(|object| look(ctx, env, object)));
-    let (keys, problems, seen) = try_join3(host_keys::ensure(ctx, env), needed, seen).await?;
-    let mut applied = Applied::default();
-    match keys {
-        Ok(keys) => applied.host_keys = keys,
-        Err(problem) => applied.problem = Some(problem),
-    }
-    applied.problem = applied
-        .problem
-        .or_else(|| problems.into_iter().flatten().next());
+    let looks = try_join_all(rest.iter().map(|object| look(ctx, env, object)));
+    let (mut applied, seen) = try_join(needs(ctx, env, needed), looks).await?;
     for (object, seen) in rest.iter().zip(seen) {
-        if applied.problem.is_some() {
-            return Ok(applied);
+        if applied.problem.is_none() {
+            applied.problem = make(ctx, env, object, seen).await?;
         }
-        applied.problem = make(ctx, env, object, seen).await?;
     }
     if applied.problem.is_none() {
         remove_superfluous(ctx, env, &objects).await?;
     }
     Ok(applied)
+}
+
+/// What the workload needs, all at once.
+async fn needs(ctx: &Context, env: &Environment, objects: &[Object]) -> Result<Applied, Error> {
+    let secrets = secrets(env, objects);
+    let (namespace, name) = (&env.namespace, env.name.as_str());
+    let believed = ctx.believed.recall(namespace, name, &secrets);
+    let is_believed = believed.is_some();
+    let keys = async {
+        match believed {
+            Some(keys) => Ok(Ok(keys)),
+            None => host_keys::ensure(ctx, env).await,
+        }
+    };
+    let objects = objects
+        .iter()
+        .filter(|object| !is_believed || object.kind() != Kind::Secret);
+    let objects = try_join_all(objects.map(|object| one(ctx, env, object)));
+    let (keys, problems) = try_join(keys, objects).await?;
+    let (host_keys, no_keys) = match keys {
+        Ok(keys) => (keys, None),
+        Err(problem) => (Vec::new(), Some(problem)),
+    };
+    let problem = no_keys.or_else(|| problems.into_iter().flatten().next());
+    if problem.is_none() && !is_believed {
+        ctx.believed.remember(namespace, name, secrets, &host_keys);
+    }
+    Ok(Applied {
+        host_keys,
+        problem,
+        believed: is_believed,
+    })
+}
+
+/// The Secrets that are wanted, and for whom.
+fn secrets(env: &Environment, objects: &[Object]) -> Value {
+    let secrets = objects.iter().filter(|o| o.kind() == Kind::Secret);
+    let secrets: Vec<Value> = secrets.map(Object::to_value).collect();
+    json!({"uid": env.uid, "secrets": secrets})
 }
 
 /// The object as it is, if it is.

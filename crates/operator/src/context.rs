@@ -9,9 +9,9 @@ use kube::{
 };
 
 use crate::{
-    backoff::Backoff, caches::Caches, clock::Clock, gateway::Gateway, idle, lease::Leadership,
-    metrics::Metrics, notify::Notifier, server::Turns, team::Places, usage::Spendings,
-    written::Written,
+    backoff::Backoff, believed::Believed, caches::Caches, clock::Clock, gateway::Gateway, idle,
+    lease::Leadership, metrics::Metrics, notify::Notifier, server::Turns, team::Places,
+    usage::Spendings, written::Written,
 };
 
 /// What every look at a DevServer needs.
@@ -24,6 +24,8 @@ pub struct Context {
     pub caches: Caches,
     /// What was written and may not have been seen yet. Shared with the watches.
     pub written: Arc<Written>,
+    /// Secrets that were found right a moment ago.
+    pub believed: Believed,
     /// Whether this process may write.
     pub leadership: Leadership,
     /// Places in quotas of teams that were given a moment ago.

@@ -3,6 +3,7 @@
 mod apply;
 mod args;
 mod backoff;
+mod believed;
 mod caches;
 mod clock;
 mod context;

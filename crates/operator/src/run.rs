@@ -30,6 +30,7 @@ use tokio::{
 use crate::{
     args::Options,
     backoff::Backoff,
+    believed::Believed,
     caches::{Caches, Watches},
     clock::Clock,
     context::{Context, reporter},
@@ -243,6 +244,7 @@ impl Process {
             platform: self.platform.clone(),
             caches: parts.caches,
             written: parts.written,
+            believed: Believed::default(),
             leadership: parts.leadership,
             places: Places::default(),
             backoff: Backoff::default(),

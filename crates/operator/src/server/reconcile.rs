@@ -20,6 +20,7 @@ use super::{expire, report, restart};
 use crate::{
     apply::{self, Applied},
     backoff::spread,
+    believed,
     context::Context,
     error::{Error, bounded},
     home_nodes, idle, keys, observe, trash,
@@ -89,7 +90,7 @@ async fn look(cached: &DevServer, ctx: &Context) -> Result<Action, Error> {
     references.home_nodes = home_nodes::read(ctx, &server, &references).await?;
     let outcome = resolve(&server, &references, &ctx.platform);
     let applied = write(ctx, &server, &outcome).await?;
-    let retry = retry(applied.problem.as_ref(), &outcome);
+    let retry = retry(&applied, &outcome);
     let mut seen = observe::environment(ctx, &server);
     seen.host_keys = applied.host_keys;
     seen.problem = applied.problem;
@@ -175,15 +176,13 @@ async fn farewell(
 }
 
 /// When to look again though no watch will tell of anything.
-fn retry(
-    problem: Option<&devserver_core::Problem>,
-    outcome: &Result<Environment, Invalid>,
-) -> Option<Duration> {
-    match (problem, outcome) {
+fn retry(applied: &Applied, outcome: &Result<Environment, Invalid>) -> Option<Duration> {
+    match (&applied.problem, outcome) {
         (Some(problem), _) if problem.is_refusal() => Some(REFUSED_RETRY),
         (Some(_), _) => Some(BLOCKED_RETRY),
         (None, Err(invalid)) if invalid.is_mended_unseen() => Some(REFUSED_RETRY),
-        _ => None,
+        // Secrets have no watch.
+        _ => applied.believed.then_some(believed::FOR),
     }
 }
 
