@@ -53,8 +53,9 @@ create_example() {
   local key
   kubectl apply --server-side --field-manager devserver-example --filename "$REPO/examples/cpu-small.yaml" >/dev/null
   if kubectl --namespace "$NAMESPACE" get devservers "$SERVER" >/dev/null 2>&1; then
-    kubectl --namespace "$NAMESPACE" wait devservers "$SERVER" --for condition=Ready --timeout 180s >/dev/null ||
-      die "$SERVER exists and is not ready; see why with: bin/devctl describe $SERVER"
+    # Says at once what keeps it from running, if something does.
+    "$DEVCTL" resume "$SERVER" --namespace "$NAMESPACE" --wait --timeout 3m ||
+      die "$SERVER exists and is not ready; remove it and run this again, or see more with: bin/devctl describe $SERVER"
   else
     key=$(public_key)
     "$DEVCTL" create "$SERVER" --namespace "$NAMESPACE" --owner user@example.com \
