@@ -1,8 +1,9 @@
-//! From create to a successful ssh, against a pod of the same image from create to Ready, in turn on one node. That pod has
-//! what costs the node time whoever asks for it: a volume of the same class, a user namespace, the runtime's seccomp profile. One
-//! with none of these is measured too: the kubelet looks for mounted volumes every 300 ms, and the profile takes some 50 ms.
+//! From create to a successful ssh, against pods of the same image from create to Ready, in turn on one node. The bare pod has a
+//! volume of the same class and a user namespace: the kubelet looks for mounted volumes every 300 ms, so a pod with a home cannot be as
+//! fast as one without. One with none of it is measured too, and one with the runtime's seccomp profile, which takes the node some 50 ms.
 
 use std::{
+    ffi::OsStr,
     path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
@@ -36,48 +37,129 @@ pub struct Options {
     /// The devctl to log in with.
     #[arg(long, env = "DEVSERVER_DEVCTL")]
     devctl: PathBuf,
+    /// An `ssh` to log in with besides the machine's own, which may be an old one: until OpenSSH 9.8 its key exchange costs the
+    /// client some 70 ms of processor time, since 10.0 next to none.
+    #[arg(long, env = "DEVSERVER_SSH_CLIENT")]
+    client: Option<PathBuf>,
 }
 
-/// Measures both sides in turn; the operator of the cluster does the work.
+/// Measures all sides in turn; the operator of the cluster does the work.
 pub async fn measure(options: Options) -> Result<Value> {
     let client = Client::try_default().await?;
     let flavor = cluster::flavor(&client).await?;
     let namespace = format!("bench-{}-start", std::process::id());
     cluster::namespace(&client, &namespace).await?;
-    let keys = tempfile::tempdir()?;
+    let mut clients = Vec::new();
+    for path in options.client.into_iter().map(Some).chain([None]) {
+        clients.push(SshClient::new(path).await?);
+    }
     let bench = Bench {
         client: client.clone(),
         namespace: namespace.clone(),
         devctl: options.devctl,
-        keys,
+        keys: tempfile::tempdir()?,
         image: options.image,
     };
     bench.make_key().await?;
-    let (mut plain, mut bare, mut ready, mut ssh) = (vec![], vec![], vec![], vec![]);
+    let (mut plain, mut bare, mut confined, mut ready) = (vec![], vec![], vec![], vec![]);
     for round in 0..options.rounds {
-        plain.push(bench.bare_pod(&format!("plain-{round}"), false).await?);
-        let pod = bench.bare_pod(&format!("bare-{round}"), true).await?;
-        let (running, login) = bench.devserver(round, flavor).await?;
-        eprintln!(
-            "round {round}: bare pod {pod:.2} s, Running {running:.2} s, ssh {login:.2} s, ratio {:.2}",
-            login / pod
-        );
+        let pod = async |like| {
+            bench
+                .pod(&format!("{like:?}-{round}").to_lowercase(), like)
+                .await
+        };
+        plain.push(pod(Like::Plain).await?);
+        confined.push(pod(Like::Confined).await?);
+        let pod = pod(Like::Bare).await?;
         bare.push(pod);
-        ready.push(running);
-        ssh.push(login);
+        for (side, ssh) in clients.iter_mut().enumerate() {
+            let name = format!("server-{round}-{side}");
+            let (running, login) = bench.devserver(&name, flavor, ssh).await?;
+            let (version, ratio) = (&ssh.version, login / pod);
+            eprintln!(
+                "round {round}: bare pod {pod:.2} s, Running {running:.2} s, {version} {login:.2} s, ratio {ratio:.2}"
+            );
+            ready.push(running);
+            ssh.seconds.push(login);
+        }
     }
     cluster::remove(&client, &namespace).await;
-    let ratios: Vec<f64> = ssh.iter().zip(&bare).map(|(a, b)| a / b).collect();
+    let pods = [
+        ("ratio_to_plain_pod", &plain),
+        ("ratio_to_confined_pod", &confined),
+        ("ratio", &bare),
+    ];
+    let clients: Vec<Value> = clients.iter().map(|ssh| ssh.result(pods)).collect();
     Ok(json!({
         "rounds": options.rounds,
         "plain_pod_ready_seconds": rounded(median(&plain)),
+        "confined_pod_ready_seconds": rounded(median(&confined)),
         "bare_pod_ready_seconds": rounded(median(&bare)),
         "devserver_running_seconds": rounded(median(&ready)),
-        "devserver_ssh_seconds": rounded(median(&ssh)),
-        "ratio": rounded(median(&ratios)),
-        "ratio_to_plain_pod": rounded(median(&ssh) / median(&plain)),
-        "ratios": ratios.into_iter().map(rounded).collect::<Vec<_>>(),
+        "ssh_clients": clients,
     }))
+}
+
+/// What a pod has besides the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Like {
+    /// Nothing.
+    Plain,
+    /// A volume and a user namespace.
+    Bare,
+    /// These and the runtime's seccomp profile.
+    Confined,
+}
+
+/// A client, and the seconds it took to log in.
+struct SshClient {
+    /// Its folder; `None`: the machine's own.
+    folder: Option<PathBuf>,
+    version: String,
+    seconds: Vec<f64>,
+}
+
+impl SshClient {
+    async fn new(program: Option<PathBuf>) -> Result<Self> {
+        let folder = program.and_then(|path| path.parent().map(PathBuf::from));
+        let mut client = Self {
+            folder,
+            version: String::new(),
+            seconds: Vec::new(),
+        };
+        let said = client.command("ssh")?.arg("-V").output().await;
+        let said = said.context("failed to run ssh")?.stderr;
+        let said = String::from_utf8_lossy(&said);
+        let version = said.split([' ', ',']).next().unwrap_or_default();
+        version.clone_into(&mut client.version);
+        Ok(client)
+    }
+
+    /// A program that finds this client first.
+    fn command(&self, program: impl AsRef<OsStr>) -> Result<tokio::process::Command> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = self
+            .folder
+            .iter()
+            .cloned()
+            .chain(std::env::split_paths(&path));
+        let path = std::env::join_paths(folders).context("the folder of ssh has a colon")?;
+        let mut command = tokio::process::Command::new(program);
+        command.env("PATH", path);
+        Ok(command)
+    }
+
+    fn result(&self, pods: [(&str, &Vec<f64>); 3]) -> Value {
+        let mut result = json!({
+            "version": self.version,
+            "devserver_ssh_seconds": rounded(median(&self.seconds)),
+        });
+        for (name, pods) in pods {
+            let ratios = self.seconds.iter().zip(pods).map(|(ssh, pod)| ssh / pod);
+            result[name] = json!(rounded(median(&ratios.collect::<Vec<_>>())));
+        }
+        result
+    }
 }
 
 struct Bench {
@@ -105,7 +187,7 @@ impl Bench {
         }
     }
 
-    async fn bare_pod(&self, name: &str, like_ours: bool) -> Result<f64> {
+    async fn pod(&self, name: &str, like: Like) -> Result<f64> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let claims: Api<PersistentVolumeClaim> =
             Api::namespaced(self.client.clone(), &self.namespace);
@@ -117,10 +199,13 @@ impl Bench {
                 "containers": [{"name": "dev", "image": self.image, "imagePullPolicy": "IfNotPresent",
                 "command": ["sleep", "3600"], "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}}}]},
         });
-        if like_ours {
+        if like == Like::Confined {
+            pod["spec"]["securityContext"] = json!({"seccompProfile": {"type": "RuntimeDefault"}});
+        }
+        let has_volume = like != Like::Plain;
+        if has_volume {
             let spec = &mut pod["spec"];
             spec["hostUsers"] = json!(false);
-            spec["securityContext"] = json!({"seccompProfile": {"type": "RuntimeDefault"}});
             spec["volumes"] =
                 json!([{"name": "home", "persistentVolumeClaim": {"claimName": name}}]);
             spec["containers"][0]["volumeMounts"] =
@@ -129,7 +214,7 @@ impl Bench {
         let changes = changes(&api, name);
         pin_mut!(changes);
         let started = Instant::now();
-        if like_ours {
+        if has_volume {
             claims.create(&PostParams::default(), &claim).await?;
         }
         api.create(&PostParams::default(), &serde_json::from_value(pod)?)
@@ -143,15 +228,14 @@ impl Bench {
     }
 
     /// Seconds to `Running`, and to the end of a successful `devctl ssh … true` that its user typed right after the create.
-    async fn devserver(&self, round: usize, flavor: &str) -> Result<(f64, f64)> {
-        let name = format!("server-{round}");
+    async fn devserver(&self, name: &str, flavor: &str, ssh: &SshClient) -> Result<(f64, f64)> {
         let api: Api<DevServer> = Api::namespaced(self.client.clone(), &self.namespace);
         let key = std::fs::read_to_string(self.keys.path().join("id.pub"))?;
-        let mut server = cluster::server(&name, flavor, key.trim())?;
+        let mut server = cluster::server(name, flavor, key.trim())?;
         server.spec.image = Some(self.image.clone());
         // The home is kept, as it is where nobody says otherwise; the namespace takes it with it.
         server.spec.lifecycle = None;
-        let changes = changes(&api, &name);
+        let changes = changes(&api, name);
         pin_mut!(changes);
         let started = Instant::now();
         api.create(&PostParams::default(), &server).await?;
@@ -162,11 +246,11 @@ impl Bench {
             anyhow::Ok(started.elapsed().as_secs_f64())
         };
         let login = async {
-            self.ssh(&name).await?;
+            self.ssh(name, ssh).await?;
             anyhow::Ok(started.elapsed().as_secs_f64())
         };
         let (running, login) = tokio::try_join!(running, login)?;
-        api.delete(&name, &DeleteParams::background()).await?;
+        api.delete(name, &DeleteParams::background()).await?;
         self.gone(&format!("{name}-0")).await?;
         Ok((running, login))
     }
@@ -182,8 +266,9 @@ impl Bench {
     }
 
     /// As its user would: `devctl ssh NAME -- true`, which waits until it runs, with strict host keys.
-    async fn ssh(&self, name: &str) -> Result<()> {
-        let ended = tokio::process::Command::new(&self.devctl)
+    async fn ssh(&self, name: &str, ssh: &SshClient) -> Result<()> {
+        let ended = ssh
+            .command(&self.devctl)?
             .env("DEVCTL_CONFIG_DIR", self.keys.path().join("devctl"))
             .args([
                 "--namespace",

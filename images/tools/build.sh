@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the tools image's root filesystem: static sshd and friends, doas, the agent, startup.sh.
+# Builds the tools image's root filesystem: static sshd and friends, doas, the agent, startup.sh. Beside it, for measurements,
+# the client of the same OpenSSH.
 # The C programs are kept by content (stages), so an edit of startup.sh or of the agent takes seconds.
 set -euo pipefail
 # shellcheck source=../lib/common.sh
@@ -40,7 +41,8 @@ install -d -m 0755 "$ROOT" "$ROOT/bin" "$ROOT/sbin" "$ROOT/libexec"
 
 c_stage openssl
 c_stage openssh "$STAGE_DIR" "$STAGES/sha512-crypt.c"
-cp -r "$STAGE_DIR/." "$ROOT"
+cp -r "$STAGE_DIR/root/." "$ROOT"
+install -m 0755 "$STAGE_DIR/client/ssh" "$OUT_DIR/ssh"
 c_stage opendoas
 cp -r "$STAGE_DIR/." "$ROOT"
 

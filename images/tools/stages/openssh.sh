@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# OpenSSH's server side, static: sshd, sshd-session, sshd-auth, sftp-server, ssh-keygen.
+# OpenSSH's server side, static: sshd, sshd-session, sshd-auth, sftp-server, ssh-keygen. The client of the same version is made
+# beside it for measurements, and is in no image.
 # No PAM, no shadow: the account is checked by key, or by the hash in /etc/passwd where the platform allows passwords.
 
 build_openssh() {
@@ -25,14 +26,15 @@ build_openssh() {
       --disable-pkcs11 --disable-security-key --with-privsep-path=/run/devserver/empty \
       --with-privsep-user=sshd --with-pid-dir=/run/devserver --with-sandbox=seccomp_filter \
       --with-default-path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    make -j2 sshd sshd-session sshd-auth sftp-server ssh-keygen
+    make -j2 sshd sshd-session sshd-auth sftp-server ssh-keygen ssh
   ) >"$WORK/openssh.log" 2>&1 || die "OpenSSH did not build:
 $(tail -30 "$WORK/openssh.log")"
-  mkdir "$out/bin" "$out/sbin" "$out/libexec"
-  strip -o "$out/bin/ssh-keygen" "$dir/ssh-keygen"
-  strip -o "$out/sbin/sshd" "$dir/sshd"
-  local program
+  local program root=$out/root
+  mkdir -p "$root/bin" "$root/sbin" "$root/libexec" "$out/client"
+  strip -o "$root/bin/ssh-keygen" "$dir/ssh-keygen"
+  strip -o "$root/sbin/sshd" "$dir/sshd"
   for program in sshd-session sshd-auth sftp-server; do
-    strip -o "$out/libexec/$program" "$dir/$program"
+    strip -o "$root/libexec/$program" "$dir/$program"
   done
+  strip -o "$out/client/ssh" "$dir/ssh"
 }
