@@ -111,8 +111,9 @@ pub fn reached(server: &DevServer, pod: Option<&Pod>) -> Option<Step> {
         condition::find(&status.conditions, condition::VALID).is_some_and(|c| c.status == "True");
     let accepted =
         (is_valid || status.phase == Some(Phase::Provisioning)).then_some(Step::Accepted)?;
-    // A pod of an earlier DevServer of that name is not this one's.
-    let Some(pod) = pod.filter(|p| is_of(p, server)) else {
+    // A pod of an earlier DevServer of that name is not this one's, and one that ends makes room for the next.
+    let stays = |pod: &&Pod| is_of(pod, server) && pod.metadata.deletion_timestamp.is_none();
+    let Some(pod) = pod.filter(stays) else {
         return Some(accepted);
     };
     if container(pod).is_some_and(|c| c.state.as_ref().is_some_and(|s| s.running.is_some())) {
@@ -270,10 +271,12 @@ mod tests {
             reached(&server, Some(&pod("u1", &running))),
             Some(Step::Started)
         );
-        assert_eq!(
-            reached(&server, Some(&pod("another", &running))),
-            Some(Step::Accepted)
-        );
+        let mut ending = pod("u1", &running);
+        ending.metadata.deletion_timestamp =
+            Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        for other in [pod("another", &running), ending] {
+            assert_eq!(reached(&server, Some(&other)), Some(Step::Accepted));
+        }
     }
     #[test]
     fn a_client_may_be_started_when_the_image_of_this_very_pod_is_there() {
