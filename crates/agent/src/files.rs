@@ -103,6 +103,18 @@ pub fn link(target: &Path, path: &Path) -> io::Result<()> {
     staged.put()
 }
 
+/// The file belongs to root, and nobody else may read or write it.
+pub fn close_to_all_but_root(path: &Path) -> io::Result<()> {
+    let found = fs::metadata(path)?;
+    if (found.uid(), found.gid()) != (0, 0) {
+        chown(path, Some(0), Some(0))?;
+    }
+    if found.mode() & MODE != 0o400 {
+        fs::set_permissions(path, Permissions::from_mode(0o400))?;
+    }
+    Ok(())
+}
+
 /// A copy of a program that runs with root's rights whoever calls it.
 pub fn install_setuid(program: &Path, path: &Path) -> io::Result<()> {
     let staged = Staged::beside(path);

@@ -12,7 +12,6 @@ use serde_json::json;
 use crate::health::Health;
 use crate::{accounts, notice, prepare};
 
-const FILE: &str = "/etc/devserver/authorized-keys/password-hash";
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -21,7 +20,7 @@ pub type Hash = Option<Vec<u8>>;
 
 /// What the file holds now, which must be read before the environment is prepared from it.
 pub fn mounted() -> Hash {
-    fs::read(FILE).ok()
+    fs::read(accounts::PASSWORD).ok()
 }
 
 /// Watches the file from a thread of its own until the process ends; `known` is what was there before the start.

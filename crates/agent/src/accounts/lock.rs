@@ -55,7 +55,8 @@ fn take(lock: &Path) -> bool {
             Err(_) => {}
         }
         let holder = match fs::read(lock) {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            // Released just now; a link that leads nowhere is held by nobody.
+            Err(error) if error.kind() == ErrorKind::NotFound && !lock.is_symlink() => continue,
             holder => holder.unwrap_or_default(),
         };
         if waited < PATIENCE && is_alive(&holder) {
@@ -98,6 +99,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("passwd.lock"), "4194305").unwrap();
         assert_eq!(Locks::take(folder.path()).0.len(), 4);
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_to_nothing_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join("passwd.lock");
+        std::os::unix::fs::symlink("/nonexistent", &lock).unwrap();
+        assert_eq!(Locks::take(folder.path()).0.len(), 4);
+        assert!(!lock.is_symlink());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tables::{OfTheSystem, Scan, Table, Texts, Wanted};
 
 const FOLDER: &str = "/etc";
 /// The hash of the password that may log in, mounted.
-const PASSWORD: &str = "/etc/devserver/authorized-keys/password-hash";
+pub const PASSWORD: &str = "/etc/devserver/authorized-keys/password-hash";
 
 /// Why the accounts are not what they should be.
 #[derive(Debug, Error)]

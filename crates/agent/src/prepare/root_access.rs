@@ -63,6 +63,8 @@ fn install_doas(name: &str, has_sudo: bool) -> io::Result<()> {
     let rules = fs::read(DOAS_RULES).unwrap_or_default();
     let rules = with_rule(&rules, &format!("permit nopass keepenv {name}"));
     files::replace(Path::new(DOAS_RULES), &rules, 0o400)?;
+    // It believes no rules that others could have written.
+    files::close_to_all_but_root(Path::new(DOAS_RULES))?;
     let programs = Path::new(PROGRAMS);
     if !programs.is_dir() {
         files::folder(programs, 0o755)?;
