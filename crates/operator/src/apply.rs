@@ -1,13 +1,17 @@
 //! Writes what differs and nothing else; the workload last.
 
 use devserver_api::{DevServer, names::ServerName};
-use devserver_core::{Environment, Kind, Object, Problem, desired, desired::superfluous, diff};
+use devserver_core::{
+    Environment, Kind, Object, Problem,
+    desired::{HASH_ANNOTATION, desired, superfluous},
+    diff,
+};
 use futures::future::{try_join, try_join_all};
 use kube::{
     Api,
     api::{DynamicObject, ObjectMeta},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     context::Context,
@@ -83,11 +87,18 @@ async fn needs(ctx: &Context, env: &Environment, objects: &[Object]) -> Result<A
     })
 }
 
-/// The Secrets that are wanted, and for whom.
-fn secrets(env: &Environment, objects: &[Object]) -> Value {
+/// For whom Secrets are wanted, and the hashes of what they say, never that itself.
+fn secrets(env: &Environment, objects: &[Object]) -> Vec<String> {
+    let hash = |object: &Object| {
+        let annotations = object.metadata().annotations.as_ref();
+        annotations
+            .and_then(|all| all.get(HASH_ANNOTATION).cloned())
+            .unwrap_or_default()
+    };
     let secrets = objects.iter().filter(|o| o.kind() == Kind::Secret);
-    let secrets: Vec<Value> = secrets.map(Object::to_value).collect();
-    json!({"uid": env.uid, "secrets": secrets})
+    std::iter::once(env.uid.clone())
+        .chain(secrets.map(hash))
+        .collect()
 }
 
 /// The object as it is, if it is.

@@ -9,8 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-
 /// How long the Secrets of a DevServer are believed to be as they were found.
 pub const FOR: Duration = Duration::from_secs(2);
 
@@ -24,14 +22,20 @@ pub struct Believed {
 }
 
 struct Found {
-    secrets: Value,
+    secrets: Vec<String>,
     host_keys: Vec<String>,
     at: Instant,
 }
 
 impl Believed {
-    /// Remembers that the Secrets are as wanted, and the public host keys in them.
-    pub fn remember(&self, namespace: &str, name: &str, secrets: Value, host_keys: &[String]) {
+    /// Remembers that the Secrets are as wanted, by their hashes, and the public host keys in them.
+    pub fn remember(
+        &self,
+        namespace: &str,
+        name: &str,
+        secrets: Vec<String>,
+        host_keys: &[String],
+    ) {
         let found = Found {
             secrets,
             host_keys: host_keys.to_vec(),
@@ -41,7 +45,7 @@ impl Believed {
     }
 
     /// The public host keys, if these very Secrets were found a moment ago.
-    pub fn recall(&self, namespace: &str, name: &str, secrets: &Value) -> Option<Vec<String>> {
+    pub fn recall(&self, namespace: &str, name: &str, secrets: &[String]) -> Option<Vec<String>> {
         self.recall_at(namespace, name, secrets, Instant::now())
     }
 
@@ -55,12 +59,12 @@ impl Believed {
         &self,
         namespace: &str,
         name: &str,
-        secrets: &Value,
+        secrets: &[String],
         now: Instant,
     ) -> Option<Vec<String>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let found = found.get(&key(namespace, name))?;
-        let counts = is_fresh(found.at, now) && found.secrets == *secrets;
+        let counts = is_fresh(found.at, now) && found.secrets == secrets;
         counts.then(|| found.host_keys.clone())
     }
 }
@@ -75,13 +79,11 @@ fn key(namespace: &str, name: &str) -> Key {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn found(secrets: Value, at: Instant) -> Found {
+    fn found(secrets: &str, at: Instant) -> Found {
         Found {
-            secrets,
+            secrets: vec![secrets.to_owned()],
             host_keys: vec!["ssh-ed25519 A".to_owned()],
             at,
         }
@@ -90,9 +92,9 @@ mod tests {
     #[test]
     fn only_the_same_secrets_are_believed_and_only_for_a_moment() {
         let (believed, now) = (Believed::default(), Instant::now());
-        believed.keep(key("a", "box"), found(json!({"uid": "1"}), now));
+        believed.keep(key("a", "box"), found("1", now));
         let recall = |namespace: &str, uid: &str, later: Duration| {
-            let secrets = json!({ "uid": uid });
+            let secrets = [uid.to_owned()];
             believed
                 .recall_at(namespace, "box", &secrets, now + later)
                 .is_some()
@@ -106,8 +108,8 @@ mod tests {
     #[test]
     fn what_is_old_is_not_kept() {
         let (believed, now) = (Believed::default(), Instant::now());
-        believed.keep(key("a", "box"), found(json!(1), now));
-        believed.keep(key("a", "other"), found(json!(2), now + FOR));
+        believed.keep(key("a", "box"), found("1", now));
+        believed.keep(key("a", "other"), found("2", now + FOR));
         assert_eq!(believed.found.lock().unwrap().len(), 1);
     }
 }
