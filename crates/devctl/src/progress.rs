@@ -278,6 +278,7 @@ mod tests {
             assert_eq!(reached(&server, Some(&other)), Some(Step::Accepted));
         }
     }
+
     #[test]
     fn a_client_may_be_started_when_the_image_of_this_very_pod_is_there() {
         let status = json!({"phase": "Provisioning", "observedGeneration": 2, "conditions": [condition("Valid", "True")],

@@ -25,27 +25,32 @@ use crate::{
 
 /// Waits until the DevServer can be used. Ends early when it never will be.
 pub async fn until_ready(session: &Session, name: &str, timeout: Duration) -> Outcome<DevServer> {
-    until(session, name, timeout, |_, _, _| false).await
+    until(session, name, timeout, Goal::Ready).await
 }
 
 /// Waits until a client can be started: it runs, or all that takes long is over and sshd will be there before the client asks.
 pub async fn until_started(session: &Session, name: &str, timeout: Duration) -> Outcome<DevServer> {
-    until(session, name, timeout, progress::may_connect).await
+    until(session, name, timeout, Goal::Started).await
 }
 
-async fn until(
-    session: &Session,
-    name: &str,
-    timeout: Duration,
-    is_enough: fn(&DevServer, Option<&Pod>, Option<&str>) -> bool,
-) -> Outcome<DevServer> {
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    Ready,
+    Started,
+}
+
+async fn until(session: &Session, name: &str, timeout: Duration, goal: Goal) -> Outcome<DevServer> {
     let mut display = Display::new();
     let deadline = tokio::time::Instant::now() + timeout;
     let mut servers = watcher::watch_object(session.servers(), name)
         .default_backoff()
         .boxed();
     let mut pods = pods(session, name).boxed();
-    let mut pulls = pulls(session, name).boxed();
+    let mut pulls = match goal {
+        Goal::Ready => stream::empty().boxed(),
+        Goal::Started => pulls(session, name).boxed(),
+    };
     let (mut server, mut pod): (Option<DevServer>, Option<Pod>) = (None, None);
     let mut pulled = None;
     loop {
@@ -71,7 +76,10 @@ async fn until(
                 display.finish();
                 return Err(hopeless(name, &reason, &message));
             }
-            Verdict::Pending(_) if is_enough(server, pod.as_ref(), pulled.as_deref()) => {
+            Verdict::Pending(_)
+                if goal == Goal::Started
+                    && progress::may_connect(server, pod.as_ref(), pulled.as_deref()) =>
+            {
                 display.finish();
                 return Ok(server.clone());
             }
