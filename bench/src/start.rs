@@ -37,8 +37,8 @@ pub struct Options {
     /// The devctl to log in with.
     #[arg(long, env = "DEVSERVER_DEVCTL")]
     devctl: PathBuf,
-    /// An `ssh` to log in with besides the machine's own, which may be an old one: until OpenSSH 9.8 its key exchange costs the
-    /// client some 70 ms of processor time, since 10.0 next to none.
+    /// An `ssh` to log in with besides the machine's own, which may be an old one: before OpenSSH 10.0 its key exchange costs the
+    /// client some 70 ms of processor time.
     #[arg(long, env = "DEVSERVER_SSH_CLIENT")]
     client: Option<PathBuf>,
 }
