@@ -52,7 +52,7 @@ async fn who_names_no_flavor_follows_at_once_when_a_condition_alone_makes_anothe
             .await?;
         scene.status("named", "runs", is_running).await?;
         let trace = flavors.operator.trace();
-        wait::quiet(trace, Duration::from_secs(3), Duration::from_secs(30)).await?;
+        wait::nobody_looks(trace, Duration::from_secs(3), Duration::from_secs(30)).await?;
 
         // As after two who marked at the same moment, when it is told last who was first.
         let mark = trace.mark();

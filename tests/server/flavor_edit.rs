@@ -49,7 +49,7 @@ async fn an_edit_of_a_flavor_reaches_all_its_devservers_and_nobody_else() -> any
         let runs = |server: &DevServer| server.status.as_ref().is_some_and(is_running);
         all("all run", runs, 30).await?;
         let trace = rig.operator.trace();
-        wait::quiet(trace, Duration::from_secs(3), Duration::from_secs(60)).await?;
+        wait::nobody_looks(trace, Duration::from_secs(3), Duration::from_secs(60)).await?;
 
         // What is told of the flavor wakes none of them.
         let mark = trace.mark();

@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::bail;
 
-use crate::proxy::trace::Trace;
+use crate::proxy::{
+    request::Verb,
+    trace::{Record, Trace},
+};
 
 /// What one look found.
 #[derive(Debug)]
@@ -89,15 +92,34 @@ pub async fn no_writes(trace: &Trace, time: Duration) -> anyhow::Result<()> {
 
 /// Waits until no write was made for `calm`.
 pub async fn quiet(trace: &Trace, calm: Duration, deadline: Duration) -> anyhow::Result<()> {
+    silent(trace, calm, deadline, |record| record.asked.is_write()).await
+}
+
+/// Waits until for `calm` no write was made and no DevServer was looked at: a look that found nothing to do may be followed by
+/// another one.
+pub async fn nobody_looks(trace: &Trace, calm: Duration, deadline: Duration) -> anyhow::Result<()> {
+    let counts = |record: &Record| {
+        let asked = &record.asked;
+        asked.is_write() || asked.verb == Verb::Get && asked.plural == "devservers"
+    };
+    silent(trace, calm, deadline, counts).await
+}
+
+async fn silent(
+    trace: &Trace,
+    calm: Duration,
+    deadline: Duration,
+    counts: impl Fn(&Record) -> bool,
+) -> anyhow::Result<()> {
     let mut mark = trace.mark();
     let mut since = Instant::now();
     until("quiet", deadline, async || {
-        let writes = trace.writes_since(mark);
-        if !writes.is_empty() {
+        let latest = trace.since(mark, &counts);
+        if !latest.is_empty() {
             mark = trace.mark();
             since = Instant::now();
         }
-        let latest: Vec<String> = writes.iter().map(|r| r.asked.summary()).collect();
+        let latest: Vec<String> = latest.iter().map(|r| r.asked.summary()).collect();
         Ok(Seen::when(since.elapsed() >= calm, latest.join(", ")))
     })
     .await

@@ -124,12 +124,14 @@ impl Trace {
 
     /// Writes after a mark, successful or not.
     pub fn writes_since(&self, mark: usize) -> Vec<Record> {
-        self.lock()
-            .iter()
-            .skip(mark)
-            .filter(|r| r.asked.is_write())
-            .cloned()
-            .collect()
+        self.since(mark, |r| r.asked.is_write())
+    }
+
+    /// Requests after a mark that count.
+    pub fn since(&self, mark: usize, counts: impl Fn(&Record) -> bool) -> Vec<Record> {
+        let records = self.lock();
+        let after = records.iter().skip(mark);
+        after.filter(|record| counts(record)).cloned().collect()
     }
 
     /// Requests of one kind and verb.
