@@ -20,6 +20,8 @@ use kube::{Api, Client, api::ListParams};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
+use crate::wait::{self, Seen};
+
 /// Metadata that says when and in which order, not what.
 const METADATA: [&str; 7] = [
     "uid",
@@ -74,6 +76,24 @@ pub async fn state(client: &Client, namespace: &str) -> anyhow::Result<Value> {
     all.remove("ServiceAccount/default");
     all.remove("ConfigMap/kube-root-ca.crt");
     Ok(Value::Object(all))
+}
+
+/// The same once nothing in it is on its way out: Kubernetes' own controllers take their time.
+pub async fn settled(client: &Client, namespace: &str) -> anyhow::Result<Value> {
+    let patience = crate::scene::PATIENCE;
+    wait::until("nothing is on its way out", patience, async || {
+        let state = state(client, namespace).await?;
+        let objects = state.as_object().into_iter().flatten();
+        let going: Vec<&str> = objects
+            .filter(|(_, object)| object.pointer("/metadata/deletionTimestamp").is_some())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        Ok(match going.as_slice() {
+            [] => Seen::Yes(state),
+            _ => Seen::NotYet(going.join(", ")),
+        })
+    })
+    .await
 }
 
 async fn collect<K>(

@@ -133,9 +133,10 @@ pub async fn undisturbed<S: Story>(story: S) -> anyhow::Result<Ending> {
             if story.is_overtaken() {
                 order::join_statuses(&mut writes);
             }
+            let scene = &stage.scene;
             Ok(Ending {
                 writes,
-                state: stage.state().await?,
+                state: canonical::settled(&scene.client(), scene.namespace()).await?,
             })
         })
         .await
