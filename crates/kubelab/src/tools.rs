@@ -73,9 +73,16 @@ impl Catalog {
             .collect()
     }
 
-    /// All programs.
-    pub fn iter(&self) -> impl Iterator<Item = &Tool> {
-        self.tools.iter()
+    /// The programs of these names and sizes, in the order of the catalog; all when neither is given.
+    pub fn wanted(&self, names: &[String], sizes: &[Size]) -> Result<Vec<&Tool>, Error> {
+        for name in names {
+            self.named(name)?;
+        }
+        let all = names.is_empty() && sizes.is_empty();
+        let is_wanted = |tool: &&Tool| {
+            all || names.contains(&tool.name) || sizes.iter().any(|size| tool.sizes.contains(size))
+        };
+        Ok(self.tools.iter().filter(is_wanted).collect())
     }
 
     /// The program of this name.
@@ -230,5 +237,18 @@ mod tests {
                 .to_string()
                 .contains("there are: t")
         );
+    }
+
+    #[test]
+    fn names_and_sizes_add_up_and_without_any_all_are_wanted() {
+        let (_dir, catalog) = catalog();
+        let count = |names: &[&str], sizes: &[Size]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            catalog.wanted(&names, sizes).map(|wanted| wanted.len())
+        };
+        assert_eq!(count(&[], &[]).unwrap(), 1);
+        assert_eq!(count(&["t"], &[Size::Node]).unwrap(), 1);
+        assert_eq!(count(&[], &[Size::ControlPlane]).unwrap(), 0);
+        assert!(count(&["x"], &[Size::Node]).is_err());
     }
 }

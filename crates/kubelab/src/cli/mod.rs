@@ -117,8 +117,11 @@ enum Command {
     },
     /// Build programs of tools/tools.toml and print their paths
     Tools {
-        /// Names of programs; all when none is given
+        /// Names of programs; all when neither a name nor a size is given
         names: Vec<String>,
+        /// Those that a lab of this size needs; may be given more than once
+        #[arg(long, value_enum)]
+        size: Vec<Size>,
     },
     /// Print a kubeconfig for the administrator, or for an ordinary user with a client certificate
     Kubeconfig {

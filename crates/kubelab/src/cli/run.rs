@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use super::{Cluster, Command, Format, Images, follow};
 use crate::{
     build::Toolbox,
-    config::{LabConfig, LabName},
+    config::{LabConfig, LabName, Size},
     down::down,
     existing, images,
     lab::{Lab, Status},
@@ -69,7 +69,7 @@ pub(super) fn run(command: Command) -> Result<ExitCode> {
             follow::print(&log, follow)?;
         }
         Command::Exec { which, program } => return exec(&which.lab, &program),
-        Command::Tools { names } => tools(&names)?,
+        Command::Tools { names, size } => tools(&names, &size)?,
         Command::Kubeconfig { which, user, group } => {
             kubeconfig(&which.lab, user.as_deref(), &group)?;
         }
@@ -234,17 +234,10 @@ fn exec(name: &LabName, program: &[String]) -> Result<ExitCode> {
     Ok(code.map_or(ExitCode::from(128), ExitCode::from))
 }
 
-fn tools(names: &[String]) -> Result<()> {
+fn tools(names: &[String], sizes: &[Size]) -> Result<()> {
     let catalog = Catalog::read(&checkout()?)?;
     let progress = Progress::new();
-    let wanted = if names.is_empty() {
-        catalog.iter().collect()
-    } else {
-        names
-            .iter()
-            .map(|name| catalog.named(name))
-            .collect::<Result<Vec<_>, _>>()?
-    };
+    let wanted = catalog.wanted(names, sizes)?;
     let tools = Toolbox::build(&catalog, &wanted, &progress);
     progress.finish();
     let tools = tools?;
