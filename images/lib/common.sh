@@ -78,14 +78,19 @@ stage() {
   exec 9>&-
 }
 
+# What images are nothing but. Built in one go: each selection of packages has features of its own, and what they share, which is
+# nearly all of them, would be compiled once for each.
+SERVERS=(devserver-console devserver-gateway devserver-operator)
+
 # cargo_static PACKAGE: a static release binary of a workspace member; sets CARGO_BINARY.
 # glibc's static C runtime rather than the musl target: no second standard library to download.
 cargo_static() {
   need cargo "cargo (or rustup: https://rustup.rs)"
-  local target=$DEVSERVER_CACHE/target-static triple=x86_64-unknown-linux-gnu
-  log "cargo build --release -p $1"
+  local target=$DEVSERVER_CACHE/target-static triple=x86_64-unknown-linux-gnu selection=("$1")
+  if [[ " ${SERVERS[*]} " == *" $1 "* ]]; then selection=("${SERVERS[@]}"); fi
+  log "cargo build --release ${selection[*]/#/-p }"
   (cd "$REPO" && CARGO_TARGET_DIR=$target RUSTFLAGS="-C target-feature=+crt-static" \
-    cargo build --quiet --locked --release --package "$1" --target $triple >&2)
+    cargo build --quiet --locked --release "${selection[@]/#/--package=}" --target $triple >&2)
   CARGO_BINARY=$target/$triple/release/$1
   if readelf --program-headers "$CARGO_BINARY" | grep -q INTERP; then
     die "$CARGO_BINARY is not static"
