@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# doas, static: becomes root by rule alone. It is copied out of the image and made setuid by startup.sh.
+# doas, static: becomes root by rule alone. It is copied out of the image and made setuid by the agent, `prepare`.
 
 build_opendoas() {
   local out=$1 dir=$WORK/opendoas
