@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Longest run of one command; a login waits for the provider's own pace of five seconds.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Logins until the API server has read which provider it trusts now.
 const TRIES: usize = 12;
 

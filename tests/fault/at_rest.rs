@@ -15,8 +15,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::ListParams;
 
 const SERVERS: usize = 100;
-/// An idle machine takes about 15 s; others may be at work on it.
-const SETTLING: Duration = Duration::from_secs(180);
+/// An idle machine takes about 15 s; others may be at work on it, and it may be slow.
+const SETTLING: Duration = Duration::from_secs(480);
 
 fn requests(trace: &Trace, mark: usize) -> (usize, usize) {
     let records = trace.records();

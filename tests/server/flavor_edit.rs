@@ -9,6 +9,7 @@ use devserver_testkit::{
     kubelet::Fortune,
     proxy::{request::Verb, trace::Record},
     sample,
+    scene::PATIENCE,
     wait::{self, Seen},
     with_namespace,
 };
@@ -38,7 +39,7 @@ async fn an_edit_of_a_flavor_reaches_all_its_devservers_and_nobody_else() -> any
         let all = |what: &'static str, holds: fn(&DevServer) -> bool, least: usize| {
             let api = scene.api::<DevServer>();
             async move {
-                wait::until(what, Duration::from_secs(120), async || {
+                wait::until(what, PATIENCE, async || {
                     let list = api.list(&ListParams::default()).await?;
                     let found = list.iter().filter(|server| holds(server)).count();
                     Ok(Seen::when(found == least, format!("{found}")))

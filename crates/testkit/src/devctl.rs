@@ -22,7 +22,7 @@ use crate::{Scene, binary, users::User};
 /// Names the devctl binary; absent, the one that cargo built next to the test.
 pub const BINARY: &str = "DEVSERVER_DEVCTL";
 /// Longest run.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs it in the scene's namespace with the user's credentials and a home of its own.
 pub async fn run(scene: &Scene, user: &User, arguments: &[&str]) -> anyhow::Result<Output> {

@@ -32,7 +32,7 @@ use crate::{
 /// Keeps namespace and files of failed tests when set.
 pub const KEEP: &str = "DEVSERVER_TEST_KEEP";
 /// How long anything may take that takes a second on an idle machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Scenes at work at the same time in one test binary. Most of a scene is waiting, so more than there are cores.
 static ROOM: Semaphore = Semaphore::const_new(12);
