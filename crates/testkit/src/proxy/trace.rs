@@ -37,6 +37,8 @@ pub struct Record {
     pub asked: Asked,
     /// `metadata.name` of the body, for creates.
     pub body_name: Option<String>,
+    /// UID of the first owner in the body, for creates.
+    pub body_owner: Option<String>,
     /// First 8 bytes of the body's SHA-256, in hexadecimal; empty without a body.
     pub body_hash: String,
     /// `preconditions.uid` of a delete.
@@ -92,6 +94,7 @@ impl Trace {
             at: self.begun.elapsed().as_millis(),
             asked,
             body_name: text("/metadata/name"),
+            body_owner: text("/metadata/ownerReferences/0/uid"),
             body_hash: if body.is_empty() {
                 String::new()
             } else {
