@@ -15,7 +15,7 @@ PROGRAMS=$DEVSERVER_CACHE/target-static/$TRIPLE/release
 cd "$REPO"
 [ -f bench/Cargo.toml ] || die "there is no bench/Cargo.toml, so there is nothing to measure yet"
 
-# The very operator that is in the image: built with the same words into the same folder.
+# As the programs of the images are built, into the same folder.
 build() {
   CARGO_TARGET_DIR=$DEVSERVER_CACHE/target-static RUSTFLAGS='-C target-feature=+crt-static' \
     cargo build --locked --release --target $TRIPLE -p devserver-operator -p devserver-gateway -p devserver-bench -p devctl

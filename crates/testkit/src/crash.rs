@@ -327,22 +327,23 @@ impl Stage {
                 "the {what} was removed or made anew"
             );
         }
-        // One that was replaced may get keys once more, from a look that had begun before its end: they are collected with it.
-        let present = self.server().await?.filter(|_| story.is_replaced());
-        let present = present.and_then(|server| server.uid());
         let records = self.operator.trace().records();
         let of_keys = records.iter().filter(|r| {
-            r.asked.plural == "secrets"
-                && r.body_name.as_deref() == Some("workbench-host-keys")
-                && (present.is_none() || r.body_owner == present)
+            r.asked.plural == "secrets" && r.body_name.as_deref() == Some("workbench-host-keys")
         });
-        let made = of_keys.clone().filter(|r| r.status == Some(201)).count();
+        let made = of_keys.clone().filter(|r| r.status == Some(201));
         // On its way when the operator was killed at another write beside it: nobody saw the answer.
         let perhaps = of_keys.filter(|r| r.fate == Fate::Open).count();
-        let most = 1 + usize::from(story.is_replaced() && present.is_none());
+        let uid = self.server().await?.and_then(|server| server.uid());
+        let present = made
+            .clone()
+            .filter(|r| uid.is_some() && r.body_owner == uid);
+        let (made, present) = (made.count(), present.count());
+        // One that was replaced may get keys once more, from a look that had begun before its end: they are collected with it.
+        let most = 1 + 2 * usize::from(story.is_replaced());
         ensure!(
-            made <= most && made + perhaps >= 1,
-            "host keys were made {made} times, perhaps {perhaps} more"
+            present <= 1 && made <= most && made + perhaps >= 1,
+            "host keys were made {made} times, perhaps {perhaps} more, {present} times for the present one"
         );
         Ok(())
     }
