@@ -4,14 +4,14 @@ set -euo pipefail
 # shellcheck source=hack/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-crds() { (cd "$REPO" && cargo run --quiet --locked -p devserver-api --bin crdgen -- charts/devserver-platform/crds); }
+crds() { (cd "$REPO" && "$CARGO_TARGET_DIR/debug/crdgen" charts/devserver-platform/crds); }
 
 # reference: fields, commands, metrics and values, as docs/reference has them. devctl is built first: its own words are asked for.
 reference() {
-  (cd "$REPO" && UPDATE_GOLDEN=1 DEVSERVER_DEVCTL=$DEVCTL cargo test --quiet --locked -p devserver-e2e --test deps -- reference)
+  (cd "$REPO" && UPDATE_GOLDEN=1 DEVSERVER_DEVCTL=$DEVCTL cargo test --quiet --locked --workspace --test deps -- reference)
 }
 
-step "build kubelab and devctl" build_programs
+step "build programs" build_workspace
 step "custom resource definitions" crds
 step "rules of Prometheus, as objects" "$REPO/hack/monitoring.sh" --update
 step "golden file of the chart" "$REPO/hack/chart.sh" --update

@@ -54,11 +54,13 @@ own_target() {
 own_target
 
 # build_programs: bin/kubelab and bin/devctl, from the dev profile: minutes faster to build, fast enough to use.
-build_programs() {
-  (cd "$REPO" && cargo build --quiet --locked -p kubelab -p devctl) &&
-    put "$CARGO_TARGET_DIR/debug/kubelab" "$KUBELAB" &&
-    put "$CARGO_TARGET_DIR/debug/devctl" "$DEVCTL"
-}
+build_programs() { (cd "$REPO" && cargo build --quiet --locked -p kubelab -p devctl) && put_programs; }
+
+# build_workspace: these and all others, for tests and checks. With the features of the whole workspace, as the tests have them: what another
+# selection of packages shares with it would be compiled once more.
+build_workspace() { (cd "$REPO" && cargo build --locked --bins --workspace) && put_programs; }
+
+put_programs() { put "$CARGO_TARGET_DIR/debug/kubelab" "$KUBELAB" && put "$CARGO_TARGET_DIR/debug/devctl" "$DEVCTL"; }
 
 # app_version: the tag that images have in the chart.
 app_version() { sed -n 's/^appVersion: *//p' "$REPO/charts/devserver-platform/Chart.yaml" | tr -d '"'; }

@@ -38,7 +38,7 @@ shell() { scripts | sort -u | xargs shellcheck --external-sources --severity=sty
 generated() {
   local fresh status=0
   fresh=$(mktemp -d)
-  { cargo run --quiet --locked -p devserver-api --bin crdgen -- "$fresh" &&
+  { "$CARGO_TARGET_DIR/debug/crdgen" "$fresh" &&
     diff --recursive --unified charts/devserver-platform/crds "$fresh"; } || status=$?
   rm -rf "$fresh"
   [ "$status" = 0 ] || say "the custom resource definitions are not what crates/api says; run make generate and commit them"
@@ -96,7 +96,7 @@ clock_free() {
 }
 
 # pages: all are in the book, links lead somewhere, docs/reference is what the code says; what each row of docs/requirements.md names exists.
-pages() { DEVSERVER_DEVCTL=$DEVCTL cargo test --quiet --locked -p devserver-e2e --test deps; }
+pages() { DEVSERVER_DEVCTL=$DEVCTL cargo test --quiet --locked --workspace --test deps; }
 
 # workflows: what GitHub would refuse, and shell in them that shellcheck would.
 workflows() { "$("$KUBELAB" tools actionlint | tail -n 1)"; }
@@ -107,9 +107,9 @@ check 'length of files' hack/lines.sh
 check 'pinned images and actions' pinned
 check 'layers' clock_free
 check 'dependencies (cargo-deny)' dependencies
-check 'generated files' generated
 check 'clippy' cargo clippy --locked --workspace --all-targets --keep-going --quiet -- -D warnings
-check 'build kubelab' build_programs
+check 'build programs' build_workspace
+check 'generated files' generated
 check 'pages and reference' pages
 check 'chart' hack/chart.sh
 check 'charts of environments' hack/environment-charts.sh

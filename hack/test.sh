@@ -16,44 +16,42 @@ RING1_SECONDS=10
 # What ring 4 upgrades from: a tag or commit.
 : "${UPGRADE_FROM:=HEAD~1}"
 # Compiled and run with the same words: another selection of packages would mean other features, and compiling twice.
-CRATES=(cargo test --locked --no-fail-fast --workspace --exclude devserver-e2e)
-E2E=(cargo test --locked --no-fail-fast -p devserver-e2e)
+TEST=(cargo test --locked --no-fail-fast --workspace)
 BEHAVIOUR_TESTS=(--test deps --test api --test server --test security --test install --test console)
 
-# unit_targets: everything in the crates but kubelab's own tests, which start labs and so belong to rings 2 and 3. SMALL and PURE
-# are for each edit: units, and what is read, computed and compared. AGENT, LEDGER and GATEWAY start programs, databases and servers.
-unit_targets() {
+# targets: UNIT is everything in the crates, of which SMALL and PURE are for each edit: units, and what is read, computed and compared.
+# AGENT, LEDGER and GATEWAY start programs, databases and servers. CLUSTER starts labs or is in them, and belongs to rings 2 and 3.
+targets() {
   local file name all
-  SMALL=(--lib) PURE=() AGENT=(--bin devserver-agent) LEDGER=() GATEWAY=()
+  SMALL=(--lib) PURE=() AGENT=(--bin devserver-agent) LEDGER=() GATEWAY=() CLUSTER=()
   for name in devserver-operator devserver-gateway devserver-console devctl crdgen; do SMALL+=(--bin "$name"); done
   # A test is a file, or a folder with main.rs. Two of one name would both run where one of them is asked for.
-  for file in "$REPO"/crates/*/tests/*.rs "$REPO"/crates/*/tests/*/main.rs; do
+  for file in "$REPO"/tests/*/main.rs "$REPO"/crates/*/tests/*.rs "$REPO"/crates/*/tests/*/main.rs; do
     name=${file%/main.rs} name=$(basename "$name" .rs)
-    all=" ${SMALL[*]} ${PURE[*]} ${AGENT[*]} ${LEDGER[*]} ${GATEWAY[*]} "
-    [[ $all != *" --test $name "* ]] || die "two crates have a test called $name; rename ${file#"$REPO"/}"
+    all=" ${PURE[*]} ${AGENT[*]} ${LEDGER[*]} ${GATEWAY[*]} ${CLUSTER[*]} "
+    [[ $all != *" --test $name "* ]] || die "two packages have a test called $name; rename ${file#"$REPO"/}"
     case $file in
-      */kubelab/tests/*) ;;
+      "$REPO"/tests/* | */kubelab/tests/*) CLUSTER+=(--test "$name") ;;
       */agent/tests/*) AGENT+=(--test "$name") ;;
       */usage/tests/*) LEDGER+=(--test "$name") ;;
       */gateway/tests/*) GATEWAY+=(--test "$name") ;;
       *) PURE+=(--test "$name") ;;
     esac
   done
+  UNIT=("${SMALL[@]}" "${PURE[@]}" "${AGENT[@]}" "${LEDGER[@]}" "${GATEWAY[@]}")
 }
 
 # small_and_pure: beside each other, because the former mostly wait and the latter mostly compute; told one after the other.
 small_and_pure() {
   local status=0 log
   log=$(mktemp)
-  "${CRATES[@]}" "${SMALL[@]}" >"$log" 2>&1 &
-  "${CRATES[@]}" "${PURE[@]}" || status=$?
+  "${TEST[@]}" "${SMALL[@]}" >"$log" 2>&1 &
+  "${TEST[@]}" "${PURE[@]}" || status=$?
   wait $! || status=$?
   cat "$log"
   rm "$log"
   return "$status"
 }
-
-programs() { (cd "$REPO" && cargo build --locked --bins --workspace) && build_programs; }
 
 ring1() {
   local started=$SECONDS
@@ -63,9 +61,9 @@ ring1() {
   lanes gateway agent ledger startup_script
 }
 
-gateway() { tests 1b gateway "${CRATES[@]}" "${GATEWAY[@]}"; }
-agent() { tests 1b agent "${CRATES[@]}" "${AGENT[@]}"; }
-ledger() { tests 1b ledger "${CRATES[@]}" "${LEDGER[@]}"; }
+gateway() { tests 1b gateway "${TEST[@]}" "${GATEWAY[@]}"; }
+agent() { tests 1b agent "${TEST[@]}" "${AGENT[@]}"; }
+ledger() { tests 1b ledger "${TEST[@]}" "${LEDGER[@]}"; }
 startup_script() {
   if [ "$(id -u)" = 0 ]; then tests 1b 'startup script' "$REPO/images/tools/tests/startup-test.sh"
   else warn "not root: the startup script's own test (images/tools/tests) was not run"; fi
@@ -81,27 +79,27 @@ ring2() {
 
 faults() {
   lab_up faults 2 control-plane
-  RUST_TEST_THREADS=8 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'faults and crashes' "${E2E[@]}" --test fault
+  RUST_TEST_THREADS=8 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'faults and crashes' "${TEST[@]}" --test fault
   lab_down faults 2
 }
 
 behaviour() {
   lab_up ring2 2 control-plane
-  RUST_TEST_THREADS=8 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'API, behaviour, attacks' "${E2E[@]}" "${BEHAVIOUR_TESTS[@]}"
+  RUST_TEST_THREADS=8 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'API, behaviour, attacks' "${TEST[@]}" "${BEHAVIOUR_TESTS[@]}"
   lab_down ring2 2
 }
 
 once_in_a_cluster() {
-  KUBELAB_TEST=1 tests 2 'kubelab: control planes' "${CRATES[@]}" --test control_plane
+  KUBELAB_TEST=1 tests 2 'kubelab: control planes' "${TEST[@]}" --test control_plane
   lab_up kustomize 2 control-plane
-  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'kubectl apply -k' "${E2E[@]}" --test kustomize
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'kubectl apply -k' "${TEST[@]}" --test kustomize
   lab_down kustomize 2
 }
 
 # upgrade RING LAB [ARGUMENT…]: the platform that hack/upgrade.sh installs becomes that of this checkout, while people work.
 upgrade() {
   stage "$1" 'a platform to upgrade' "$REPO/hack/upgrade.sh" --lab "$2" "${@:3}"
-  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG DEVSERVER_UPGRADE_TAG=next tests "$1" 'node: upgrade, rollback, removal' "${E2E[@]}" --test node -- --ignored --nocapture an_upgrade
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG DEVSERVER_UPGRADE_TAG=next tests "$1" 'node: upgrade, rollback, removal' "${TEST[@]}" --test node -- --ignored --nocapture an_upgrade
 }
 
 # What is built once comes first here, too: it is told of, and the lanes find it made. Installing packages keeps one core busy, so the
@@ -122,9 +120,9 @@ people() {
   stage 3 'images busybox and ide' "$KUBELAB" images load --lab ring3 busybox ide
   tests 3 'the first five minutes of the README' "$REPO/hack/readme.sh"
   # Mostly waiting: more at once than there are cores.
-  RUST_TEST_THREADS=4 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: pods, ssh, volumes' "${E2E[@]}" --test node
+  RUST_TEST_THREADS=4 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: pods, ssh, volumes' "${TEST[@]}" --test node
   # After the others: the console changes what the operator lets in.
-  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'a person at a browser' "${E2E[@]}" --test browser
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'a person at a browser' "${TEST[@]}" --test browser
   lab_down ring3 3
 }
 
@@ -132,11 +130,11 @@ people() {
 alone() {
   lab_up alone 3 node
   stage 3 'images and chart, for the ladder' "$REPO/hack/platform.sh" --lab alone
-  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: the ladder, in seconds' "${E2E[@]}" --test node -- --ignored --nocapture the_whole_ladder
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: the ladder, in seconds' "${TEST[@]}" --test node -- --ignored --nocapture the_whole_ladder
   # Ends with the removal of the platform, which the next stage installs anew.
   upgrade 3 alone
   VALUES=$REPO/charts/devserver-platform/ci/init-container-values.yaml stage 3 'chart without image volumes' "$REPO/hack/platform.sh" --lab alone
-  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: tools by init container' "${E2E[@]}" --test node -- --ignored fallback
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: tools by init container' "${TEST[@]}" --test node -- --ignored fallback
   lab_down alone 3
 }
 
@@ -148,20 +146,20 @@ newcomers() {
   lab_down newcomer 3
   lab_up document-004 3 node
   stage 3 'images of document 004' "$REPO/hack/load-images.sh" --lab document-004 --tag "$(app_version)" tools base operator editor docker ide
-  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: kubectl apply -k' "${E2E[@]}" --test node -- --ignored --nocapture one_command
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 3 'node: kubectl apply -k' "${TEST[@]}" --test node -- --ignored --nocapture one_command
   lab_down document-004 3
-  KUBELAB_TEST=1 tests 3 'kubelab: nodes' "${CRATES[@]}" --test node --test policy
+  KUBELAB_TEST=1 tests 3 'kubelab: nodes' "${TEST[@]}" --test one_node --test policy
 }
 
 ring4() {
   tests 4 'what a release says of its images' "$REPO/hack/vouch.sh"
-  tests 4 'gateway: ten minutes of what nobody means' "${CRATES[@]}" --test gateway -- --ignored --nocapture
-  tests 4 'ledger: a month of ten thousand' "${CRATES[@]}" --test month -- --ignored --nocapture
+  tests 4 'gateway: ten minutes of what nobody means' "${TEST[@]}" --test gateway -- --ignored --nocapture
+  tests 4 'ledger: a month of ten thousand' "${TEST[@]}" --test month -- --ignored --nocapture
   lab_up ring4-node 4 node
   stage 4 'images and chart' "$REPO/hack/platform.sh" --lab ring4-node
   stage 4 'images of data science' "$KUBELAB" images load --lab ring4-node python3 r python2
-  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG RUST_TEST_THREADS=1 tests 4 'nightly: node' "${E2E[@]}" --test node -- --ignored --nocapture gibibytes hundred_sessions quarter_of_an_hour data_science
-  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 4 'nightly: browser' "${E2E[@]}" --test browser -- --ignored --nocapture
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG RUST_TEST_THREADS=1 tests 4 'nightly: node' "${TEST[@]}" --test node -- --ignored --nocapture gibibytes hundred_sessions quarter_of_an_hour data_science
+  DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 4 'nightly: browser' "${TEST[@]}" --test browser -- --ignored --nocapture
   lab_down ring4-node 4
   lab_up ring4-upgrade 4 node
   upgrade 4 ring4-upgrade --from "$UPGRADE_FROM"
@@ -169,7 +167,7 @@ ring4() {
   lab_up ring4 4 control-plane
   # A thousand websockets, both ends of each.
   ulimit -n "$(ulimit -H -n)"
-  DEVSERVER_TEST_KUBECONFIG=/run/kubelab/ring4/admin.kubeconfig tests 4 'nightly' "${E2E[@]}" "${BEHAVIOUR_TESTS[@]}" --test fault -- --ignored
+  DEVSERVER_TEST_KUBECONFIG=/run/kubelab/ring4/admin.kubeconfig tests 4 'nightly' "${TEST[@]}" "${BEHAVIOUR_TESTS[@]}" --test fault -- --ignored
   lab_down ring4 4
 }
 
@@ -186,10 +184,10 @@ unset KUBECONFIG
 # Control planes of the labs, and the Go compiler: a tenth of their work is collecting garbage, for which memory can be had instead.
 export GOGC=${GOGC:-200}
 stage - 'check this machine' "$REPO/hack/prerequisites.sh" "$REPO/tests/packages"
-stage - 'compile' programs
-unit_targets
-stage - 'compile unit tests' "${CRATES[@]}" "${SMALL[@]}" "${PURE[@]}" "${AGENT[@]}" "${LEDGER[@]}" "${GATEWAY[@]}" --no-run
-[ "$RINGS" = 1 ] || stage - 'compile end-to-end tests' "${E2E[@]}" --no-run
+stage - 'compile' build_workspace
+targets
+stage - 'compile unit tests' "${TEST[@]}" "${UNIT[@]}" --no-run
+[ "$RINGS" = 1 ] || stage - 'compile end-to-end tests' "${TEST[@]}" "${CLUSTER[@]}" --no-run
 PATH=$REPO/bin:$PATH
 export DEVSERVER_OPERATOR=$CARGO_TARGET_DIR/debug/devserver-operator DEVSERVER_DEVCTL=$DEVCTL
 for ring in $RINGS; do "ring$ring"; done
