@@ -15,9 +15,9 @@ PROGRAMS=$DEVSERVER_CACHE/target-static/$TRIPLE/release
 cd "$REPO"
 [ -f bench/Cargo.toml ] || die "there is no bench/Cargo.toml, so there is nothing to measure yet"
 
-# As the programs of the images are built, into the same folder.
+# As the programs of the images are built, into the same folder; their date is an input of ring, too.
 build() {
-  CARGO_TARGET_DIR=$DEVSERVER_CACHE/target-static RUSTFLAGS='-C target-feature=+crt-static' \
+  CARGO_TARGET_DIR=$DEVSERVER_CACHE/target-static SOURCE_DATE_EPOCH=1735689600 RUSTFLAGS='-C target-feature=+crt-static' \
     cargo build --locked --release --target $TRIPLE -p devserver-operator -p devserver-gateway -p devserver-bench -p devctl
   build_programs
 }
