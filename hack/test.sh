@@ -5,7 +5,8 @@
 #      in images of all kinds   (no Kubernetes)
 #   2  API, behaviour and faults against a real control plane
 #   3  a real node: pods, ssh, volumes
-#   4  nightly: every test that is marked as too long for each change
+#   4  nightly: every test that is marked as too long for each change, with images as they are released
+# In the images of rings 1 to 3 the servers are those of the dev profile, which are compiled anyway: the others take as long as a ring.
 set -euo pipefail
 # shellcheck source=hack/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -152,6 +153,7 @@ newcomers() {
 }
 
 ring4() {
+  export DEVSERVER_IMAGE_PROFILE=release
   tests 4 'what a release says of its images' "$REPO/hack/vouch.sh"
   tests 4 'gateway: ten minutes of what nobody means' "${TEST[@]}" --test gateway -- --ignored --nocapture
   tests 4 'ledger: a month of ten thousand' "${TEST[@]}" --test month -- --ignored --nocapture
@@ -183,6 +185,7 @@ cd "$REPO"
 unset KUBECONFIG
 # Control planes of the labs, and the Go compiler: a tenth of their work is collecting garbage, for which memory can be had instead.
 export GOGC=${GOGC:-200}
+export DEVSERVER_IMAGE_PROFILE=${DEVSERVER_IMAGE_PROFILE:-dev}
 stage - 'check this machine' "$REPO/hack/prerequisites.sh" "$REPO/tests/packages"
 stage - 'compile' build_workspace
 targets

@@ -97,4 +97,24 @@ cargo_static() {
   fi
 }
 
+# cargo_dev PACKAGE: the program as tests have it, with the features of the whole workspace, without debug information; sets CARGO_BINARY.
+cargo_dev() {
+  need cargo "cargo (or rustup: https://rustup.rs)"
+  need strip binutils
+  local target=${CARGO_TARGET_DIR:-$DEVSERVER_CACHE/target}
+  log "cargo build --workspace"
+  # The date in the environment is an input of ring: with it, nearly all would be compiled anew, now and for the tests afterwards.
+  (cd "$REPO" && CARGO_TARGET_DIR=$target env --unset=SOURCE_DATE_EPOCH cargo build --quiet --locked --bins --workspace >&2)
+  CARGO_BINARY=$WORK/$1
+  strip --strip-debug -o "$CARGO_BINARY" "$target/debug/$1"
+}
+
+# bring_libraries PROGRAM ROOT: the program's loader and shared libraries, where it looks for them.
+bring_libraries() {
+  local path
+  while read -r path; do
+    install -D -m 0755 "$path" "$2$path"
+  done < <(ldd "$1" | grep --only-matching '/[^ ]*')
+}
+
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

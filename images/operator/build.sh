@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the root filesystem of an image that is one static binary, a user and the public certificates: the operator's, or that
-# of another BINARY of this repository (images/gateway).
+# of another BINARY of this repository (images/gateway). With DEVSERVER_IMAGE_PROFILE=dev, for tests, a binary that is not
+# optimized, with its libraries.
 set -euo pipefail
 # shellcheck source=../lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
@@ -9,8 +10,13 @@ begin "${BINARY#devserver-}" "$@"
 CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
 [ -f $CERTIFICATES ] || die "$CERTIFICATES is missing; install it with: apt-get install ca-certificates"
 
-cargo_static "$BINARY"
 ROOT=$WORK/root
+case ${DEVSERVER_IMAGE_PROFILE:-release} in
+  release) cargo_static "$BINARY" ;;
+  # For tests, which have compiled it already: release takes longer than all else that they need.
+  dev) cargo_dev "$BINARY" && bring_libraries "$CARGO_BINARY" "$ROOT" ;;
+  *) die "DEVSERVER_IMAGE_PROFILE is $DEVSERVER_IMAGE_PROFILE; it is release (when it is not set) or dev" ;;
+esac
 install -d -m 0755 "$ROOT" "$ROOT/etc/ssl/certs" "$ROOT/usr/local/bin" "$ROOT/tmp"
 chmod 1777 "$ROOT/tmp"
 install -m 0755 "$CARGO_BINARY" "$ROOT/usr/local/bin/$BINARY"

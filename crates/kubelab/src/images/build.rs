@@ -1,6 +1,7 @@
 //! Builds images once per content.
 
 use std::{
+    env,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -22,6 +23,9 @@ use crate::{
     progress::Progress,
     tools::Catalog,
 };
+
+/// The variable that says which profile of cargo the servers in images are built with: `release`, or `dev` in tests (images/lib/common.sh).
+const PROFILE: &str = "DEVSERVER_IMAGE_PROFILE";
 
 /// A built image.
 #[derive(Clone, Debug)]
@@ -80,7 +84,8 @@ fn build_one(catalog: &Catalog, name: &str, progress: &Progress) -> Result<Archi
     } else {
         Toolbox::build(catalog, &tools, progress)?
     };
-    let key = key(&root, &folder, name, &tools)?;
+    let profile = env::var(PROFILE).unwrap_or_default();
+    let key = key(&root, &folder, name, &tools, &profile)?;
     let path = cache().join("images").join(format!("{name}-{key}.tar"));
     let id_path = path.with_extension("id");
     if !path.is_file() || !id_path.is_file() {
@@ -185,8 +190,15 @@ fn variable(tool: &str) -> String {
     format!("KUBELAB_TOOL_{}", tool.to_uppercase().replace('-', "_"))
 }
 
-/// Sixteen digits that change with every input: the files that `inputs` lists, the image's folder, the programs.
-fn key(root: &Path, folder: &Path, name: &str, tools: &Toolbox) -> Result<String, Error> {
+/// Sixteen digits that change with every input: the files that `inputs` lists, the image's folder, the programs, and for what cargo builds
+/// the profile, where it is not `release`.
+fn key(
+    root: &Path,
+    folder: &Path,
+    name: &str,
+    tools: &Toolbox,
+    profile: &str,
+) -> Result<String, Error> {
     let mut hash = Sha256::new();
     let own = format!("images/{name}");
     let inputs = lines(&folder.join("inputs"));
@@ -204,6 +216,10 @@ fn key(root: &Path, folder: &Path, name: &str, tools: &Toolbox) -> Result<String
             hash.update([0]);
             hash.update(Sha256::digest(fs::read(&file).at("read", &file)?));
         }
+    }
+    let compiled = inputs.iter().any(|input| input == "Cargo.toml");
+    if compiled && !matches!(profile, "" | "release") {
+        hash.update(profile);
     }
     for (_, path) in tools.iter() {
         // The name in the cache holds the hash of what the program was built from.
@@ -243,4 +259,29 @@ fn lines(path: &Path) -> Vec<String> {
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(String::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_of_cargo_names_other_images_of_programs_and_the_same_of_packages() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = |image: &str, inputs: &str| {
+            let folder = root.path().join("images").join(image);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("inputs"), inputs).unwrap();
+            folder
+        };
+        fs::write(root.path().join("Cargo.toml"), "[workspace]").unwrap();
+        let (server, packages) = (folder("server", "Cargo.toml\n"), folder("packages", ""));
+        let of = |folder: &Path, profile: &str| {
+            let name = folder.file_name().unwrap().to_str().unwrap();
+            key(root.path(), folder, name, &Toolbox::default(), profile).unwrap()
+        };
+        assert_ne!(of(&server, "dev"), of(&server, "release"));
+        assert_eq!(of(&server, ""), of(&server, "release"));
+        assert_eq!(of(&packages, "dev"), of(&packages, ""));
+    }
 }
