@@ -14,6 +14,7 @@ set -euo pipefail
 . "$(dirname "$0")/test-lib.sh"
 : "${RINGS:=1 2 3}"
 RING1_SECONDS=10
+BUILT=no
 # What ring 4 upgrades from: a tag or commit.
 : "${UPGRADE_FROM:=HEAD~1}"
 # Compiled and run with the same words: another selection of packages would mean other features, and compiling twice.
@@ -59,22 +60,46 @@ ring1() {
   tests 1 'unit, golden, property' small_and_pure
   started=$((SECONDS - started))
   [ "$started" -le $RING1_SECONDS ] || warn "ring 1 took $started s; it should take at most $RING1_SECONDS s on an idle machine"
+  if [ "$(id -u)" = 0 ]; then builds
+  else warn "not root: the startup script's own test (images/tools/tests) is not run"; fi
   lanes gateway agent ledger startup_script
 }
+
+# builds: what is made once, for all rings that were asked for, and before their tests: those with deadlines do not pass beside compilers. All of it
+# at once, because installing packages and linking leave a core to others.
+builds() {
+  local lanes=(compiled_images installed_images)
+  [ "$BUILT" = no ] || return 0
+  BUILT=yes COMPILED=(tools) INSTALLED=(base busybox) KUBERNETES=(helm kubectl) OTHERS=(dex)
+  if [[ " $RINGS " == *' 2 '* ]]; then KUBERNETES+=(--size control-plane --size crowd) OTHERS+=(prometheus); fi
+  if [[ " $RINGS " == *' 3 '* ]]; then
+    COMPILED+=(operator gateway console) INSTALLED+=(editor docker) KUBERNETES+=(--size node) OTHERS+=(stern)
+  fi
+  if [[ $RINGS == *[23]* ]]; then lanes+=(kubernetes others); fi
+  lanes "${lanes[@]}"
+  # Of a base that is installed and programs that are built.
+  if [[ " $RINGS " == *' 3 '* ]]; then stage - 'build image ide' "$KUBELAB" images build ide; fi
+}
+
+compiled_images() { stage - 'build images of programs' "$KUBELAB" images build "${COMPILED[@]}"; }
+installed_images() { stage - 'build images of packages' "$KUBELAB" images build "${INSTALLED[@]}"; }
+kubernetes() { stage - 'build Kubernetes' "$KUBELAB" tools "${KUBERNETES[@]}"; }
+others() { stage - "build ${OTHERS[*]}" "$KUBELAB" tools "${OTHERS[@]}"; }
 
 gateway() { tests 1b gateway "${TEST[@]}" "${GATEWAY[@]}"; }
 agent() { tests 1b agent "${TEST[@]}" "${AGENT[@]}"; }
 ledger() { tests 1b ledger "${TEST[@]}" "${LEDGER[@]}"; }
 startup_script() {
-  if [ "$(id -u)" = 0 ]; then tests 1b 'startup script' "$REPO/images/tools/tests/startup-test.sh"
-  else warn "not root: the startup script's own test (images/tools/tests) was not run"; fi
+  local archives
+  [ "$(id -u)" = 0 ] || return 0
+  mapfile -t archives < <("$KUBELAB" images build tools busybox base)
+  TOOLS_ROOTFS=${archives[0]:-} BUSYBOX_ROOTFS=${archives[1]:-} BASE_ROOTFS=${archives[2]:-} tests 1b 'startup script' "$REPO/images/tools/tests/startup-test.sh"
 }
 
-# What is built once comes first: tests with deadlines do not pass beside a compiler that has every core.
 # Nearly all of such a test is waiting, so more threads than cores (tests/README.md). The faults have a control plane of their own: they
 # count each write, and nodes and default flavors of others would make some.
 ring2() {
-  stage 2 'build Kubernetes and tools' "$KUBELAB" tools --size control-plane --size crowd helm kubectl prometheus dex
+  builds
   lanes faults behaviour once_in_a_cluster
 }
 
@@ -103,16 +128,10 @@ upgrade() {
   DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG DEVSERVER_UPGRADE_TAG=next tests "$1" 'node: upgrade, rollback, removal' "${TEST[@]}" --test node -- --ignored --nocapture an_upgrade
 }
 
-# What is built once comes first here, too: it is told of, and the lanes find it made. Installing packages keeps one core busy, so the
-# compilers work beside it.
 ring3() {
-  stage 3 'build Kubernetes for a node' "$KUBELAB" tools --size node helm kubectl dex
-  lanes compiled_images installed_images
+  builds
   lanes people alone newcomers
 }
-
-compiled_images() { stage 3 'build images of programs' "$KUBELAB" images build tools operator gateway console; }
-installed_images() { stage 3 'build images of packages' "$KUBELAB" images build base busybox editor docker ide; }
 
 # A cluster with many people in it.
 people() {
@@ -183,7 +202,7 @@ trap 'exit 130' INT TERM
 cd "$REPO"
 # Whatever cluster you work with is none of the tests' business.
 unset KUBECONFIG
-# Control planes of the labs, and the Go compiler: a tenth of their work is collecting garbage, for which memory can be had instead.
+# Control planes of the labs: a tenth of their work is collecting garbage, for which memory can be had instead.
 export GOGC=${GOGC:-200}
 export DEVSERVER_IMAGE_PROFILE=${DEVSERVER_IMAGE_PROFILE:-dev}
 stage - 'check this machine' "$REPO/hack/prerequisites.sh" "$REPO/tests/packages"
