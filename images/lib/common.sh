@@ -111,10 +111,11 @@ cargo_dev() {
 
 # bring_libraries PROGRAM ROOT: the program's loader and shared libraries, where it looks for them.
 bring_libraries() {
-  local path
+  local path libraries
+  libraries=$(ldd "$1" | grep --only-matching '/[^ ]*') || die "ldd names no libraries of $1"
   while read -r path; do
     install -D -m 0755 "$path" "$2$path"
-  done < <(ldd "$1" | grep --only-matching '/[^ ]*')
+  done <<<"$libraries"
 }
 
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

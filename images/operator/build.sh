@@ -14,7 +14,11 @@ ROOT=$WORK/root
 case ${DEVSERVER_IMAGE_PROFILE:-release} in
   release) cargo_static "$BINARY" ;;
   # For tests, which have compiled it already: release takes longer than all else that they need.
-  dev) cargo_dev "$BINARY" && bring_libraries "$CARGO_BINARY" "$ROOT" ;;
+  dev)
+    # Two commands: in a list the shell would go on after a compilation that failed, with the program of before.
+    cargo_dev "$BINARY"
+    bring_libraries "$CARGO_BINARY" "$ROOT"
+    ;;
   *) die "DEVSERVER_IMAGE_PROFILE is $DEVSERVER_IMAGE_PROFILE; it is release (when it is not set) or dev" ;;
 esac
 install -d -m 0755 "$ROOT" "$ROOT/etc/ssl/certs" "$ROOT/usr/local/bin" "$ROOT/tmp"
