@@ -70,12 +70,12 @@ ring1() {
 builds() {
   local lanes=(compiled_images installed_images)
   [ "$BUILT" = no ] || return 0
-  BUILT=yes COMPILED=(tools) INSTALLED=(base busybox) KUBERNETES=(helm kubectl) OTHERS=(dex)
-  if [[ " $RINGS " == *' 2 '* ]]; then KUBERNETES+=(--size control-plane --size crowd) OTHERS+=(prometheus); fi
+  BUILT=yes COMPILED=(tools) INSTALLED=(base busybox) KUBERNETES=(helm kubectl dex)
+  if [[ " $RINGS " == *' 2 '* ]]; then KUBERNETES+=(prometheus --size control-plane --size crowd); fi
   if [[ " $RINGS " == *' 3 '* ]]; then
-    COMPILED+=(operator gateway console) INSTALLED+=(editor docker) KUBERNETES+=(--size node) OTHERS+=(stern)
+    COMPILED+=(operator gateway console) INSTALLED+=(editor docker) KUBERNETES+=(stern --size node)
   fi
-  if [[ $RINGS == *[23]* ]]; then lanes+=(kubernetes others); fi
+  if [[ $RINGS == *[23]* ]]; then lanes+=(kubernetes); fi
   lanes "${lanes[@]}"
   # Of a base that is installed and programs that are built.
   if [[ " $RINGS " == *' 3 '* ]]; then stage - 'build image ide' "$KUBELAB" images build ide; fi
@@ -83,8 +83,7 @@ builds() {
 
 compiled_images() { stage - 'build images of programs' "$KUBELAB" images build "${COMPILED[@]}"; }
 installed_images() { stage - 'build images of packages' "$KUBELAB" images build "${INSTALLED[@]}"; }
-kubernetes() { stage - 'build Kubernetes' "$KUBELAB" tools "${KUBERNETES[@]}"; }
-others() { stage - "build ${OTHERS[*]}" "$KUBELAB" tools "${OTHERS[@]}"; }
+kubernetes() { stage - 'build Kubernetes and tools' "$KUBELAB" tools "${KUBERNETES[@]}"; }
 
 gateway() { tests 1b gateway "${TEST[@]}" "${GATEWAY[@]}"; }
 agent() { tests 1b agent "${TEST[@]}" "${AGENT[@]}"; }
