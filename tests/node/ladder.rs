@@ -148,6 +148,25 @@ async fn server(user: &User, name: &str) -> anyhow::Result<DevServer> {
     Ok(user.api::<DevServer>().get(name).await?)
 }
 
+/// Stops the agent of an environment that began just now: its last look must be less than 12 seconds after the last sign of life, or the
+/// notice comes before the silence is old enough to be one.
+async fn mutes(user: &User, name: &str) -> anyhow::Result<()> {
+    until(
+        &format!("the agent of {name} is heard"),
+        PATIENCE,
+        async || {
+            let status = server(user, name).await?.status.unwrap_or_default();
+            let idle = status.idle.unwrap_or_default();
+            let is_heard = idle.state == IdleState::Active;
+            Ok(Seen::when(is_heard, format!("{idle:?}")))
+        },
+    )
+    .await?;
+    // The brackets keep it from finding itself.
+    user.says(name, "pkill -STOP -f 'exe [c]ollect'")?;
+    Ok(())
+}
+
 /// Follows the environment to its stop: every stage, in this order.
 async fn climbs(user: &User, name: &str) -> anyhow::Result<()> {
     let mut stages: Vec<IdleStage> = Vec::new();
@@ -244,19 +263,18 @@ async fn the_whole_ladder_is_climbed_by_who_is_gone_and_by_nobody_else() -> anyh
     flavors(&user.client).await?;
     for (name, flavor) in [
         ("held", WHOLE),
-        ("mute", WHOLE),
         ("quiet", WHOLE),
         ("small", SHRINKS),
+        ("mute", WHOLE),
     ] {
         create(&user, name, flavor).await?;
     }
+    mutes(&user, "mute").await?;
     user.says("quiet", "echo kept > file")?;
     user.says(
         "held",
         "bash -lc 'setsid -f devctl hold -- sleep 600 </dev/null >/dev/null 2>&1'",
     )?;
-    // The brackets keep it from finding itself.
-    user.says("mute", "pkill -STOP -f 'exe [c]ollect'")?;
     let (climbed, sized) = tokio::join!(climbs(&user, "quiet"), shrinks_and_grows(&user, "small"));
     climbed?;
     sized?;
