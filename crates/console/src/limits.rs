@@ -2,8 +2,12 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-/// Sources remembered at most; the oldest make room.
+/// Sources remembered at most. When there are more, new ones are refused until others are forgotten.
 const SOURCES: usize = 20_000;
+/// Seconds after which a source has a full bucket again and is as one that never came.
+const FORGOTTEN: f64 = 60.0;
+/// Seconds between two looks for sources to forget, so that a flood of them does not pay for one at each request.
+const SWEEP: f64 = 1.0;
 
 /// An IPv4 address or an IPv6 /64: what one subscriber has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +33,7 @@ struct Bucket {
 pub struct Rate {
     per_minute: f64,
     buckets: HashMap<Source, Bucket>,
+    swept: f64,
 }
 
 impl Rate {
@@ -37,14 +42,16 @@ impl Rate {
         Self {
             per_minute: f64::from(per_minute),
             buckets: HashMap::new(),
+            swept: f64::NEG_INFINITY,
         }
     }
 
     /// Takes one at `now` (seconds of any clock that does not go back); `false`: too many.
     pub fn take(&mut self, address: IpAddr, now: f64) -> bool {
-        if self.buckets.len() >= SOURCES {
-            // Whoever has a full bucket again is as one that never came.
-            self.buckets.retain(|_, bucket| now - bucket.seen < 60.0);
+        if self.buckets.len() >= SOURCES && now - self.swept >= SWEEP {
+            self.swept = now;
+            self.buckets
+                .retain(|_, bucket| now - bucket.seen < FORGOTTEN);
         }
         let full = self.per_minute;
         let source = Source::of(address);
@@ -55,7 +62,7 @@ impl Rate {
             left: full,
             seen: now,
         });
-        bucket.left = (bucket.left + (now - bucket.seen).max(0.0) * full / 60.0).min(full);
+        bucket.left = (bucket.left + (now - bucket.seen).max(0.0) * full / FORGOTTEN).min(full);
         bucket.seen = now;
         if bucket.left < 1.0 {
             return false;
@@ -97,7 +104,11 @@ mod tests {
         for n in 0..30_000_u32 {
             rate.take(IpAddr::V4(n.into()), 0.0);
         }
-        assert!(rate.buckets.len() <= SOURCES);
-        assert!(rate.take("203.0.113.9".parse().unwrap(), 61.0));
+        assert_eq!(rate.buckets.len(), SOURCES);
+        let late = "203.0.113.9".parse().unwrap();
+        assert!(!rate.take(late, 59.0), "no room yet");
+        assert!(!rate.take(late, 59.5), "not looked for again so soon");
+        assert!(rate.take(late, 60.5), "the first are forgotten");
+        assert_eq!(rate.buckets.len(), 1);
     }
 }
