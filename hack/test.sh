@@ -47,6 +47,7 @@ targets() {
 # told one after the other.
 small_and_pure() {
   local status=0 logs at odd=() even=()
+  # Each is two words: --test and its name.
   for ((at = 0; at < ${#PURE[@]}; at += 4)); do
     odd+=("${PURE[@]:at:2}") even+=("${PURE[@]:at+2:2}")
   done
