@@ -107,10 +107,10 @@ impl Lab {
         let archives = images::build(&catalog, &wanted, progress)?;
         sweep(&config.name)?;
         let mut starting = prepare(config, tools, progress)?;
-        control_plane(&mut starting, config)?;
+        control_plane(&mut starting, config, &archives)?;
         match config.size {
             Size::ControlPlane => {}
-            Size::Node => node(&mut starting, config, &archives)?,
+            Size::Node => node(&mut starting, config)?,
             Size::Crowd => crowd::run(&mut starting)?,
         }
         Ok(Self::of(starting.finish()?))
@@ -298,13 +298,17 @@ fn prepare(config: &LabConfig, tools: Toolbox, progress: &Progress) -> Result<St
     Starting::new(state, dir, tools, progress.clone(), &cgroups)
 }
 
-fn control_plane(lab: &mut Starting, config: &LabConfig) -> Result<(), Error> {
+fn control_plane(
+    lab: &mut Starting,
+    config: &LabConfig,
+    archives: &[images::Archive],
+) -> Result<(), Error> {
     lab.start(&etcd::component(lab)?)?;
     // The API server waits for its store by itself.
     lab.start(&apiserver::component(lab)?)?;
     // Its runtime can come up meanwhile; the kubelet must not start before the API server knows its user.
     if config.size == Size::Node {
-        containerd::start(lab, config.enforcer.is_some())?;
+        runtime(lab, config, archives)?;
     }
     lab.wait("kube-apiserver ready", "kube-apiserver", 60, |lab| {
         lab.client.healthy(6443, "/readyz")
@@ -317,6 +321,24 @@ fn control_plane(lab: &mut Starting, config: &LabConfig) -> Result<(), Error> {
         return Ok(()); // `node` has more to start before it waits.
     }
     controllers_ready(lab, config.scheduler || config.size == Size::Crowd)
+}
+
+/// The runtime with the images of the node. They are there before the kubelet starts: to unpack one, the runtime mounts the
+/// lab's file system once more for a moment, and a kubelet that reads the mounts in that moment may take this one for the
+/// device of its root folder, does not find it again, and ends.
+fn runtime(
+    lab: &mut Starting,
+    config: &LabConfig,
+    archives: &[images::Archive],
+) -> Result<(), Error> {
+    containerd::start(lab, config.enforcer.is_some())?;
+    lab.wait("containerd ready", "containerd", 30, containerd::ready)?;
+    images::load(
+        &lab.tools.path("ctr")?,
+        &lab.dir.containerd_socket(),
+        archives,
+        &lab.progress,
+    )
 }
 
 /// The controllers run when what they make for every namespace is there: nothing can be created in it before.
@@ -340,11 +362,10 @@ fn controllers_ready(lab: &Starting, scheduler: bool) -> Result<(), Error> {
     })
 }
 
-fn node(lab: &mut Starting, config: &LabConfig, archives: &[images::Archive]) -> Result<(), Error> {
+fn node(lab: &mut Starting, config: &LabConfig) -> Result<(), Error> {
     if let Some(program) = &config.enforcer {
         policy::start(lab, program)?;
     }
-    lab.wait("containerd ready", "containerd", 30, containerd::ready)?;
     // All kubelets of a machine listen at one socket for device plugins: one that starts takes it from those that run, but two
     // that start at the same moment are in each other's way, and one of them ends.
     let _alone = Lock::acquire(Path::new(STATE).join(".starting-kubelet"))?;
@@ -352,12 +373,6 @@ fn node(lab: &mut Starting, config: &LabConfig, archives: &[images::Archive]) ->
     lab.start(&proxy::component(lab)?)?;
     storage::start(lab, Some(&lab.name.node()))?;
     dns::apply(lab)?;
-    images::load(
-        &lab.tools.path("ctr")?,
-        &lab.dir.containerd_socket(),
-        archives,
-        &lab.progress,
-    )?;
     controllers_ready(lab, true)?;
     lab.wait("node ready", "kubelet", 90, kubelet::ready)?;
     lab.wait("cluster DNS ready", "kubelet", 90, dns::ready)
