@@ -54,6 +54,10 @@ async fn until(session: &Session, name: &str, timeout: Duration, goal: Goal) -> 
     let (mut server, mut pod): (Option<DevServer>, Option<Pod>) = (None, None);
     let mut pulled = None;
     loop {
+        // Before that there is nothing to see, and the operator has the API server to itself.
+        let is_accepted = server
+            .as_ref()
+            .is_some_and(|s| progress::reached(s, None).is_some());
         tokio::select! {
             seen = servers.next() => match seen {
                 Some(Ok(Some(seen))) => server = Some(seen),
@@ -61,8 +65,8 @@ async fn until(session: &Session, name: &str, timeout: Duration, goal: Goal) -> 
                 Some(Err(error)) => refused(name, &error)?,
                 None => return Err(Failure::new(Exit::Error, format!("the watch on DevServer '{name}' ended"))),
             },
-            Some(seen) = pods.next() => pod = seen,
-            Some(seen) = pulls.next() => pulled = Some(seen),
+            Some(seen) = pods.next(), if is_accepted => pod = seen,
+            Some(seen) = pulls.next(), if is_accepted => pulled = Some(seen),
             () = tokio::time::sleep_until(deadline) => return Err(display.timed_out(name, timeout)),
         }
         let Some(server) = &server else { continue };
