@@ -9,9 +9,9 @@ use kube::{
 };
 
 use crate::{
-    backoff::Backoff, believed::Believed, caches::Caches, clock::Clock, gateway::Gateway, idle,
-    lease::Leadership, metrics::Metrics, notify::Notifier, server::Turns, team::Places,
-    usage::Spendings, written::Written,
+    backoff::Backoff, believed::Believed, caches::Caches, clock::Clock, error::Error, fresh,
+    gateway::Gateway, idle, lease::Leadership, metrics::Metrics, notify::Notifier, server::Turns,
+    team::Places, usage::Spendings, written::Written,
 };
 
 /// What every look at a DevServer needs.
@@ -58,6 +58,14 @@ pub struct Context {
     pub recorder: Recorder,
     /// Time between two looks when nothing is seen to change.
     pub resync: Duration,
+}
+
+impl Context {
+    /// Before each write: the Lease is held, and what the look is at was read.
+    pub fn may_write(&self) -> Result<(), Error> {
+        fresh::check()?;
+        self.leadership.check()
+    }
 }
 
 /// Who reports events.

@@ -25,6 +25,9 @@ pub enum Error {
     /// The Lease is lost or about to be: not one more write.
     #[error("failed to write: the lease is lost")]
     NotLeader,
+    /// The DevServer is to be read before something is written; never leaves a look.
+    #[error("failed to write: the DevServer was not read")]
+    Cached,
     /// Host keys could not be made.
     #[error("failed to make host keys: {0}")]
     HostKeys(#[source] ssh_key::Error),
@@ -40,7 +43,7 @@ impl Error {
     /// Bounded word for metrics.
     pub fn category(&self) -> &'static str {
         match self {
-            Self::Kube { .. } => "api",
+            Self::Kube { .. } | Self::Cached => "api",
             Self::Timeout(_) => "timeout",
             Self::NotLeader => "not_leader",
             Self::HostKeys(_) => "host_keys",

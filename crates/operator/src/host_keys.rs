@@ -61,7 +61,7 @@ async fn create(
     env: &Environment,
     name: &str,
 ) -> Result<Secret, Error> {
-    ctx.leadership.check()?;
+    ctx.may_write()?;
     let data = tokio::task::spawn_blocking(generate)
         .await
         .map_err(Error::Task)?

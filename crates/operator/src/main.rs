@@ -9,6 +9,7 @@ mod clock;
 mod context;
 mod error;
 mod flavor;
+mod fresh;
 mod gateway;
 mod home_nodes;
 mod host_keys;

@@ -27,7 +27,7 @@ pub async fn resize(
     let Some(patch) = evaluated.patch(ctx, pod) else {
         return Ok(());
     };
-    ctx.leadership.check()?;
+    ctx.may_write()?;
     let namespace = server.namespace().unwrap_or_default();
     let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &namespace);
     let name = pod.name_any();

@@ -20,7 +20,7 @@ pub async fn stop(
     api: &Api<DevServer>,
     server: &DevServer,
 ) -> Result<Option<Duration>, Error> {
-    ctx.leadership.check()?;
+    ctx.may_write()?;
     let settings = ctx.platform.idle.as_ref();
     let per_minute = settings.map_or(1, |idle| idle.max_terminations_per_minute);
     if let Err(wait) = ctx.idle_turns.take(per_minute, ctx.clock.steady()) {

@@ -56,7 +56,7 @@ pub async fn expire(
     api: &Api<DevServer>,
     server: &DevServer,
 ) -> Result<Option<Duration>, Error> {
-    ctx.leadership.check()?;
+    ctx.may_write()?;
     let per_minute = ctx.platform.max_expirations_per_minute;
     if let Err(wait) = ctx.turns.take(per_minute, ctx.clock.steady()) {
         ctx.metrics.expired("waits");

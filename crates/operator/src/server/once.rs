@@ -47,7 +47,7 @@ pub async fn once_about(
     event: &Once,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    ctx.leadership.check()?;
+    ctx.may_write()?;
     let namespace = about.namespace.clone().unwrap_or_default();
     let api: Api<Event> = Api::namespaced(ctx.client.clone(), &namespace);
     let params = PostParams::default();

@@ -23,7 +23,7 @@ use crate::{
     believed,
     context::Context,
     error::{Error, bounded},
-    home_nodes, idle, keys, observe, trash,
+    fresh, home_nodes, idle, keys, observe, trash,
 };
 
 /// Soonest next look while something stands in the way that no watch will tell of.
@@ -62,49 +62,61 @@ pub fn on_error(server: Arc<DevServer>, error: &Error, ctx: Arc<Context>) -> Act
 async fn look(cached: &DevServer, ctx: &Context) -> Result<Action, Error> {
     let namespace = cached.namespace().unwrap_or_default();
     let api: Api<DevServer> = Api::namespaced(ctx.client.clone(), &namespace);
+    // For a spec that nobody has looked at there is something to write.
+    let told = cached.status.as_ref().map(|s| s.observed_generation);
+    if told.is_some_and(|told| told == cached.metadata.generation) {
+        match fresh::as_cached(Box::pin(look_at(ctx, &api, cached))).await {
+            Err(Error::Cached) => {}
+            done => return done,
+        }
+    }
     // A quorum read: the cache may show a DevServer that has been deleted, or deleted and made again.
-    let Some(server) = bounded("read the DevServer", api.get_opt(&cached.name_any())).await? else {
-        return Ok(Action::await_change());
-    };
+    match bounded("read the DevServer", api.get_opt(&cached.name_any())).await? {
+        Some(server) => Box::pin(look_at(ctx, &api, &server)).await,
+        None => Ok(Action::await_change()),
+    }
+}
+
+async fn look_at(ctx: &Context, api: &Api<DevServer>, server: &DevServer) -> Result<Action, Error> {
     let clocks = ctx.clock.read();
     let now = clocks.now();
     ctx.metrics.clocks(clocks);
     if server.metadata.deletion_timestamp.is_some() {
-        return farewell(ctx, &api, &server, now).await;
+        return farewell(ctx, api, server, now).await;
     }
-    let due = due(&server, &ctx.platform, clocks);
-    let Some((hold, turn)) = expiry(ctx, &api, &server, due.expiry).await? else {
+    let due = due(server, &ctx.platform, clocks);
+    let Some((hold, turn)) = expiry(ctx, api, server, due.expiry).await? else {
         return Ok(Action::await_change());
     };
-    let idle = idle::evaluate(ctx, &server, clocks);
+    let idle = idle::evaluate(ctx, server, clocks);
     let mut idle_turn = None;
     if idle.stop == Stop::Due {
-        idle_turn = idle::stop(ctx, &api, &server).await?;
+        idle_turn = idle::stop(ctx, api, server).await?;
         if idle_turn.is_none() {
             // Its own write wakes the next look.
             return Ok(Action::await_change());
         }
     }
-    let mut references = observe::references(ctx, &server);
-    keys::add(ctx, &server, &mut references).await?;
-    references.home_nodes = home_nodes::read(ctx, &server, &references).await?;
-    let outcome = resolve(&server, &references, &ctx.platform);
-    let applied = write(ctx, &server, &outcome).await?;
+    let mut references = observe::references(ctx, server);
+    keys::add(ctx, server, &mut references).await?;
+    references.home_nodes = home_nodes::read(ctx, server, &references).await?;
+    let outcome = resolve(server, &references, &ctx.platform);
+    let applied = write(ctx, server, &outcome).await?;
     let retry = retry(&applied, &outcome);
-    let mut seen = observe::environment(ctx, &server);
+    let mut seen = observe::environment(ctx, server);
     seen.host_keys = applied.host_keys;
     seen.problem = applied.problem;
     seen.gateway = ctx.gateway.status();
     seen.hold = hold;
     seen.idle.clone_from(&idle.status);
     seen.advice.clone_from(&idle.advice);
-    restart::halt(ctx, &server, &outcome, &seen).await?;
-    restart::when_due(ctx, &server, &outcome, &seen).await?;
-    idle::tell(ctx, &server, &idle, now).await?;
-    report::report(ctx, &api, &server, &outcome, &seen, now).await?;
-    idle::resize(ctx, &server, &idle, &seen).await?;
-    trash::keep(ctx, &server, &outcome, &references).await?;
-    ctx.notifier.owe(&server, idle.status.as_ref());
+    restart::halt(ctx, server, &outcome, &seen).await?;
+    restart::when_due(ctx, server, &outcome, &seen).await?;
+    idle::tell(ctx, server, &idle, now).await?;
+    report::report(ctx, api, server, &outcome, &seen, now).await?;
+    idle::resize(ctx, server, &idle, &seen).await?;
+    trash::keep(ctx, server, &outcome, &references).await?;
+    ctx.notifier.owe(server, idle.status.as_ref());
     let instants = [
         due.wake_at,
         idle.wake_at,

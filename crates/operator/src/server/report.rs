@@ -25,7 +25,7 @@ pub async fn report(
         return Ok(());
     }
     warn::warn(ctx, server, &new, now).await?;
-    ctx.leadership.check()?;
+    ctx.may_write()?;
     if objects::write_status(api, server, &new).await?.is_none() {
         // Deleted meanwhile: nobody is left to tell.
         return Ok(());

@@ -28,7 +28,7 @@ pub async fn when_due(
     let Some(restart) = restart_now(server, outcome, seen) else {
         return Ok(());
     };
-    ctx.leadership.check()?;
+    ctx.may_write()?;
     let (name, uid) = restart.pod;
     let params = DeleteParams {
         preconditions: Some(Preconditions {
@@ -59,7 +59,7 @@ pub async fn halt(
     let Some(workload) = halt_now(server, outcome, seen) else {
         return Ok(());
     };
-    ctx.leadership.check()?;
+    ctx.may_write()?;
     let patch = json!({
         // With the UID: a StatefulSet made again under the name is another.
         "metadata": {"uid": workload.metadata.uid},

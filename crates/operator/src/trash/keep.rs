@@ -37,7 +37,7 @@ pub(super) async fn write(
     claim: &PersistentVolumeClaim,
     patch: &Value,
 ) -> Result<(), Error> {
-    ctx.leadership.check()?;
+    ctx.may_write()?;
     let params = PatchParams {
         field_manager: Some(devserver_api::group::FIELD_MANAGER.to_owned()),
         ..PatchParams::default()

@@ -101,7 +101,7 @@ async fn remove(
         );
         return Ok(Outcome::Rests);
     }
-    ctx.leadership.check()?;
+    ctx.may_write()?;
     let per_minute = ctx.platform.max_expirations_per_minute;
     if ctx
         .trash_turns
