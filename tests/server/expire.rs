@@ -16,11 +16,14 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::json;
 
-const TTL: i64 = 3;
+/// Seconds to live: enough for a slow machine to have told of the end before it comes.
+const TTL: i64 = 10;
+/// Longer than that.
+const BEYOND: Duration = Duration::from_secs(12);
 
-fn short_lived(rig: &Rig, ttl: &str) -> DevServer {
+fn short_lived(rig: &Rig) -> DevServer {
     let mut server = rig.sample();
-    let time_to_live = Some(ttl.to_owned());
+    let time_to_live = Some(format!("{TTL}s"));
     server.spec.lifecycle = Some(LifecycleSpec {
         time_to_live,
         ..LifecycleSpec::default()
@@ -36,7 +39,7 @@ fn deletions(rig: &Rig) -> Vec<Record> {
 }
 
 /// Waits until it is gone; fails when that is before its time.
-async fn lives_its_time(rig: &Rig, server: &DevServer, seconds: i64) -> anyhow::Result<()> {
+async fn lives_its_time(rig: &Rig, server: &DevServer) -> anyhow::Result<()> {
     let born = server.creation_timestamp().context("no creation time")?.0;
     let api = rig.scene.api::<DevServer>();
     wait::until("it expires", PATIENCE, async || {
@@ -47,7 +50,7 @@ async fn lives_its_time(rig: &Rig, server: &DevServer, seconds: i64) -> anyhow::
         }
         let lived = now.duration_since(born).as_millis();
         ensure!(
-            lived >= i128::from(seconds) * 1000 - 300,
+            lived >= i128::from(TTL) * 1000 - 300,
             "it lived only {lived} ms"
         );
         Ok(Seen::Yes(()))
@@ -59,7 +62,7 @@ async fn lives_its_time(rig: &Rig, server: &DevServer, seconds: i64) -> anyhow::
 async fn an_expired_devserver_is_deleted_once_and_not_before_its_time() -> anyhow::Result<()> {
     with_namespace("expires once", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
-        let server = scene.create(&short_lived(&rig, "3s")).await?;
+        let server = scene.create(&short_lived(&rig)).await?;
         let told = scene
             .status(sample::NAME, "says when", |s| s.expiration_time.is_some())
             .await?;
@@ -70,7 +73,7 @@ async fn an_expired_devserver_is_deleted_once_and_not_before_its_time() -> anyho
             .0;
         let born = server.creation_timestamp().context("no creation time")?.0;
         ensure!(ends.duration_since(born).as_secs() == TTL, "{born} {ends}");
-        lives_its_time(&rig, &server, TTL).await?;
+        lives_its_time(&rig, &server).await?;
         wait::quiet(rig.operator.trace(), Duration::from_secs(1), PATIENCE).await?;
         let deletions = deletions(&rig);
         let [once] = deletions.as_slice() else {
@@ -86,7 +89,7 @@ async fn an_expired_devserver_is_deleted_once_and_not_before_its_time() -> anyho
 async fn what_expires_while_no_operator_runs_is_deleted_once_by_the_next() -> anyhow::Result<()> {
     with_namespace("expires across a restart", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
-        let server = scene.create(&short_lived(&rig, "3s")).await?;
+        let server = scene.create(&short_lived(&rig)).await?;
         rig.operator.kill().await?;
         let born = server.creation_timestamp().context("no creation time")?.0;
         wait::until("its time is over", PATIENCE, async || {
@@ -118,14 +121,14 @@ async fn what_expires_while_no_operator_runs_is_deleted_once_by_the_next() -> an
 async fn an_extended_devserver_lives_on() -> anyhow::Result<()> {
     with_namespace("extended", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
-        scene.create(&short_lived(&rig, "4s")).await?;
+        scene.create(&short_lived(&rig)).await?;
         scene
             .patch(
                 sample::NAME,
                 json!({"spec": {"lifecycle": {"timeToLive": "1h"}}}),
             )
             .await?;
-        wait::stays("it lives on", Duration::from_secs(6), async || {
+        wait::stays("it lives on", BEYOND, async || {
             let there = scene.api::<DevServer>().get_opt(sample::NAME).await?;
             Ok(Seen::when(there.is_some(), "it was deleted"))
         })
@@ -141,14 +144,14 @@ async fn a_devserver_made_again_under_the_name_is_not_deleted_for_the_first() ->
 {
     with_namespace("made again in time", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
-        scene.create(&short_lived(&rig, "3s")).await?;
+        scene.create(&short_lived(&rig)).await?;
         scene
             .api::<DevServer>()
             .delete(sample::NAME, &kube::api::DeleteParams::default())
             .await?;
         scene.gone::<DevServer>(sample::NAME).await?;
         let second = scene.create(&rig.sample()).await?;
-        wait::stays("the second lives", Duration::from_secs(5), async || {
+        wait::stays("the second lives", BEYOND, async || {
             let there = scene.api::<DevServer>().get_opt(sample::NAME).await?;
             Ok(Seen::when(
                 there.and_then(|s| s.uid()) == second.uid(),
