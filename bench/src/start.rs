@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster,
     results::{median, rounded},
+    usage,
 };
 
 /// How often, with what.
@@ -255,14 +256,15 @@ impl Bench {
         Ok((running, login))
     }
 
-    /// Waits until the node has cleaned up after a pod, so that no side is measured with the other's end.
+    /// Waits until the cluster has cleaned up after a pod, so that no side is measured with the other's end: the objects of an environment
+    /// and a pod's network go when the pod is gone already.
     async fn gone(&self, pod: &str) -> Result<()> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let gone = await_condition(api, pod, |pod: Option<&Pod>| pod.is_none());
         tokio::time::timeout(Duration::from_mins(2), gone)
             .await
             .with_context(|| format!("the pod {pod} is not gone after two minutes"))??;
-        Ok(())
+        usage::quiet().await
     }
 
     /// As its user would: `devctl ssh NAME -- true`, which waits until it runs, with strict host keys.

@@ -1,11 +1,47 @@
 //! What processes use, from /proc.
 
-use std::{collections::HashMap, fs};
+use std::{collections::HashMap, fs, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// Ticks of `proc(5)` in a second.
 const TICKS: f64 = 100.0;
+
+/// Of the processor time of the machine, what still counts as nothing to do: a cluster at rest uses a twentieth.
+const QUIET: f64 = 0.15;
+
+/// Waits until the machine has nothing to do, so that what was measured before is no part of what is measured next.
+///
+/// # Errors
+///
+/// When there is no such half second in twenty seconds: whatever is measured on such a machine says little.
+pub async fn quiet() -> Result<()> {
+    let mut before = processors()?;
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let now = processors()?;
+        let (idle, all) = (now.0 - before.0, now.1 - before.1);
+        if idle >= all * (1.0 - QUIET) {
+            return Ok(());
+        }
+        before = now;
+    }
+    bail!("the machine was busy for twenty seconds; end what else runs on it and measure again")
+}
+
+/// Ticks of all processors since the machine started: idle ones, and all.
+fn processors() -> Result<(f64, f64)> {
+    let stat = fs::read_to_string("/proc/stat").context("failed to read /proc/stat")?;
+    let line = stat.lines().next().unwrap_or_default();
+    let ticks: Vec<f64> = line
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    // Waiting for a disk is idle, too; what virtual machines use is part of the first already.
+    let idle = ticks.iter().skip(3).take(2).sum();
+    Ok((idle, ticks.iter().take(8).sum()))
+}
 
 /// The process and everything it has started, directly or not.
 pub fn tree(root: u32) -> Result<Vec<u32>> {
