@@ -23,14 +23,12 @@ const NEWS: &str = "*** Not all packages were installed; see ~/.local/state/devs
 /// Watches the list from a thread of its own until the process ends.
 pub fn watch(children: Arc<Children>, health: Arc<Health>) -> io::Result<()> {
     let watch = move || {
-        while health.check().is_err() {
-            thread::sleep(Duration::from_millis(500));
-        }
         let mut done = None;
         loop {
             let list = fs::read(LIST).ok();
             if list != done {
                 if list.is_some() {
+                    wait_for_sshd(&health);
                     install(&children, &health);
                 }
                 done = list;
@@ -42,6 +40,14 @@ pub fn watch(children: Arc<Children>, health: Arc<Health>) -> io::Result<()> {
         .name("packages".into())
         .spawn(watch)?;
     Ok(())
+}
+
+/// Each look is a connection, for which sshd starts a program; so there is none where nothing is to be installed, least of all while
+/// somebody waits for the first login.
+fn wait_for_sshd(health: &Health) {
+    while health.check().is_err() {
+        thread::sleep(Duration::from_millis(500));
+    }
 }
 
 fn install(children: &Children, health: &Health) {
