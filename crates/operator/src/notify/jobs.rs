@@ -26,6 +26,12 @@ impl Jobs {
         !state.done.contains(id) && state.on_their_way.insert(id.to_owned())
     }
 
+    /// Whether [`Self::begin`] would say so.
+    pub(super) fn is_open(&self, id: &str) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !state.done.contains(id) && !state.on_their_way.contains(id)
+    }
+
     /// It was delivered or given up.
     pub(super) fn end(&self, id: &str) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,10 +59,11 @@ mod tests {
     #[test]
     fn one_is_sent_once_at_a_time_and_not_again_when_it_is_done() {
         let jobs = Jobs::default();
-        assert!(jobs.begin("a") && !jobs.begin("a") && jobs.begin("b"));
+        assert!(jobs.is_open("a") && jobs.begin("a"));
+        assert!(!jobs.is_open("a") && !jobs.begin("a") && jobs.begin("b"));
         assert!(!jobs.is_done("a"));
         jobs.end("a");
-        assert!(jobs.is_done("a") && !jobs.begin("a"));
+        assert!(jobs.is_done("a") && !jobs.is_open("a") && !jobs.begin("a"));
     }
 
     #[test]

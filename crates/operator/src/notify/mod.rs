@@ -19,7 +19,7 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::sync::Semaphore;
 
 use self::{jobs::Jobs, mail::Mail};
-use crate::{backoff::spread, caches::Queue, metrics::Metrics};
+use crate::{backoff::spread, caches::Queue, error::Error, fresh, metrics::Metrics};
 
 pub use webhook::Webhook;
 
@@ -105,13 +105,23 @@ impl Notifier {
         self.jobs.is_done(id)
     }
 
-    /// Sees to it that the owner is told of the last stage that came.
-    pub fn owe(self: &Arc<Self>, server: &DevServer, status: Option<&IdleStatus>) {
+    /// Sees to it that the owner is told of the last stage that came. To send is to write: not of a DevServer as the cache has it,
+    /// which may be gone.
+    pub fn owe(
+        self: &Arc<Self>,
+        server: &DevServer,
+        status: Option<&IdleStatus>,
+    ) -> Result<(), Error> {
         let Some((status, stage)) = status.and_then(|s| Some((s, owed(s)?))) else {
-            return;
+            return Ok(());
         };
-        if self.sinks.is_empty() || !self.jobs.begin(&notification_id(server, status, stage)) {
-            return;
+        let id = notification_id(server, status, stage);
+        if self.sinks.is_empty() || !self.jobs.is_open(&id) {
+            return Ok(());
+        }
+        fresh::check()?;
+        if !self.jobs.begin(&id) {
+            return Ok(());
         }
         let (message, server) = (message(server, status, stage), ObjectRef::from_obj(server));
         let notifier = Arc::clone(self);
@@ -129,6 +139,7 @@ impl Notifier {
             // The next look writes it down.
             let _ = notifier.queue.send(server).await;
         });
+        Ok(())
     }
 
     async fn deliver(&self, sink: &Sink, message: &Message) {

@@ -116,7 +116,7 @@ async fn look_at(ctx: &Context, api: &Api<DevServer>, server: &DevServer) -> Res
     report::report(ctx, api, server, &outcome, &seen, now).await?;
     idle::resize(ctx, server, &idle, &seen).await?;
     trash::keep(ctx, server, &outcome, &references).await?;
-    ctx.notifier.owe(server, idle.status.as_ref());
+    ctx.notifier.owe(server, idle.status.as_ref())?;
     let instants = [
         due.wake_at,
         idle.wake_at,
