@@ -129,7 +129,7 @@ async fn nobody_but_the_console_reaches_the_editor() -> anyhow::Result<()> {
         .and_then(|s| s.pod_ip)
         .unwrap_or_default();
     let ask = format!(
-        "i=0; while [ $i -lt 8 ]; do i=$((i + 1)); printf 'GET /healthz HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n' | timeout 3 nc -w 2 {address} 8080 2>/dev/null \
+        "exec 2>/dev/null; i=0; while [ $i -lt 8 ]; do i=$((i + 1)); printf 'GET /healthz HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n' | timeout 3 nc -w 2 {address} 8080 \
          | grep -q status && echo open && exit 0; sleep 1; done; echo closed"
     );
     let console = [("app.kubernetes.io/component", "console")];
