@@ -121,17 +121,26 @@ impl Elector {
             return;
         };
         self.leadership.extend(Instant::now());
-        let mut lease = lease;
-        if let Some(spec) = lease.spec.as_mut() {
-            spec.holder_identity = None;
-            spec.lease_duration_seconds = Some(1);
-        }
-        if let Err(error) = self.replace(&lease).await {
+        let released = match self.replace(&released(lease)).await {
+            Ok(_) => Ok(()),
+            Err(_) => self.release_as_found().await,
+        };
+        if let Err(error) = released {
             tracing::warn!(
                 error,
                 "failed to release the lease; the next holder waits for it to run out"
             );
         }
+    }
+
+    /// A renewal that the end cut short may have been written all the same, so the Lease is not as it was seen last.
+    async fn release_as_found(&self) -> Result<(), String> {
+        let found = self.call(self.api.get(&self.name)).await?;
+        let holder = found.spec.as_ref().and_then(|s| s.holder_identity.as_ref());
+        if holder == Some(&self.identity) {
+            self.replace(&released(found)).await?;
+        }
+        Ok(())
     }
 
     async fn attempt(&mut self) -> bool {
@@ -231,4 +240,13 @@ impl Elector {
             .map_err(|_| format!("no answer within {} s", CALL_TIMEOUT.as_secs()))?
             .map_err(|error| error.to_string())
     }
+}
+
+/// The Lease with nobody who holds it.
+fn released(mut lease: Lease) -> Lease {
+    if let Some(spec) = lease.spec.as_mut() {
+        spec.holder_identity = None;
+        spec.lease_duration_seconds = Some(1);
+    }
+    lease
 }
