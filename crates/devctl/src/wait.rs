@@ -54,10 +54,11 @@ async fn until(session: &Session, name: &str, timeout: Duration, goal: Goal) -> 
     let (mut server, mut pod): (Option<DevServer>, Option<Pod>) = (None, None);
     let mut pulled = None;
     loop {
-        // Before that there is nothing to see, and the operator has the API server to itself.
+        // Before these there is nothing to see, and who makes the pod has the API server to itself.
         let is_accepted = server
             .as_ref()
             .is_some_and(|s| progress::reached(s, None).is_some());
+        let is_scheduled = pod.as_ref().and_then(progress::node).is_some();
         tokio::select! {
             seen = servers.next() => match seen {
                 Some(Ok(Some(seen))) => server = Some(seen),
@@ -66,7 +67,7 @@ async fn until(session: &Session, name: &str, timeout: Duration, goal: Goal) -> 
                 None => return Err(Failure::new(Exit::Error, format!("the watch on DevServer '{name}' ended"))),
             },
             Some(seen) = pods.next(), if is_accepted => pod = seen,
-            Some(seen) = pulls.next(), if is_accepted => pulled = Some(seen),
+            Some(seen) = pulls.next(), if is_scheduled => pulled = Some(seen),
             () = tokio::time::sleep_until(deadline) => return Err(display.timed_out(name, timeout)),
         }
         let Some(server) = &server else { continue };
@@ -236,10 +237,8 @@ impl Display {
             .into_iter()
             .filter(|s| Some(*s) <= reached && Some(*s) > self.shown)
         {
-            let node = pod
-                .and_then(|p| p.spec.as_ref())
-                .and_then(|s| s.node_name.as_deref());
-            let place = node
+            let place = pod
+                .and_then(progress::node)
                 .filter(|_| step == Step::Scheduled)
                 .map(|n| format!(" on {n}"))
                 .unwrap_or_default();
