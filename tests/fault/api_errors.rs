@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use devserver_api::{DevServer, Phase, condition};
+use devserver_api::{DevServer, DevServerStatus, Phase, condition};
 use devserver_e2e::{Rig, has_reason, is_running};
 use devserver_testkit::{
     Scene, canonical,
@@ -106,20 +106,23 @@ async fn whatever_one_write_is_answered_the_creation_ends_the_same() -> anyhow::
     Ok(())
 }
 
+/// Refuses every write of this object, for good.
+fn refuse(rig: &Rig, plural: &str, name: &str) {
+    rig.operator.proxy().arm(Rule {
+        when: Match {
+            name: Some(name.to_owned()),
+            ..Match::writes_of(plural)
+        },
+        nth: Count::Every,
+        then: Action::fail(403, "Forbidden"),
+    });
+}
+
 #[tokio::test]
 async fn a_permanent_refusal_is_named_rarely_retried_and_hurts_nobody_else() -> anyhow::Result<()> {
     with_namespace("permanent refusal", async |scene| {
         let rig = Rig::new(scene.clone()).await?;
-        let when = Match {
-            name: Some("workbench-ssh".to_owned()),
-            ..Match::writes_of("services")
-        };
-        let then = Action::fail(403, "Forbidden");
-        rig.operator.proxy().arm(Rule {
-            when,
-            nth: Count::Every,
-            then,
-        });
+        refuse(&rig, "configmaps", "workbench-sshd-config");
         scene.create(&rig.sample()).await?;
         let told = scene
             .status(sample::NAME, "the refusal is named", |s| {
@@ -128,7 +131,7 @@ async fn a_permanent_refusal_is_named_rarely_retried_and_hurts_nobody_else() -> 
             .await?;
         let message = told.status.and_then(|s| s.message).unwrap_or_default();
         ensure!(
-            message.contains("Service") && message.contains("workbench-ssh"),
+            message.contains("ConfigMap") && message.contains("workbench-sshd-config"),
             "{message}"
         );
         let mut other = rig.sample();
@@ -152,7 +155,7 @@ async fn a_permanent_refusal_is_named_rarely_retried_and_hurts_nobody_else() -> 
         let writes = rig.operator.trace().writes_since(mark);
         let retries = writes
             .iter()
-            .filter(|r| r.asked.plural == "services")
+            .filter(|r| r.asked.plural == "configmaps")
             .count();
         // Every five seconds or so: what forbids it may be lifted at any time, and no watch would tell.
         ensure!(retries <= 4, "{retries} tries in 12 s");
@@ -163,6 +166,30 @@ async fn a_permanent_refusal_is_named_rarely_retried_and_hurts_nobody_else() -> 
         );
         rig.operator.proxy().calm();
         scene.status(sample::NAME, "heals", is_running).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_refused_service_is_named_and_keeps_no_machine_from_running() -> anyhow::Result<()> {
+    with_namespace("refused service", async |scene| {
+        let rig = Rig::new(scene.clone()).await?;
+        refuse(&rig, "services", "workbench-ssh");
+        scene.create(&rig.sample()).await?;
+        let told = |status: &DevServerStatus| {
+            let message = status.message.as_deref().unwrap_or_default();
+            message.contains("runs, but") && message.contains("workbench-ssh")
+        };
+        scene
+            .status(sample::NAME, "runs, and the refusal is named", |s| {
+                is_running(s) && told(s)
+            })
+            .await?;
+        rig.operator.proxy().calm();
+        scene
+            .status(sample::NAME, "heals", |s| is_running(s) && !told(s))
+            .await?;
         Ok(())
     })
     .await

@@ -15,7 +15,6 @@ use devserver_testkit::{
     wait::{self, Seen},
     with_namespace,
 };
-use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::{ResourceExt as _, api::DeleteParams};
 
 /// Long enough for a deletion and a creation on a busy machine.
@@ -41,10 +40,11 @@ async fn a_late_status_is_not_written_to_a_devserver_made_again_under_the_name()
             then: Action::Delay(LATE),
         });
         scene.create(&rig.sample()).await?;
-        // The status is written after the workload.
-        scene
-            .object::<StatefulSet>(sample::NAME, "is there", |_| true)
-            .await?;
+        wait::until("the status is on its way", PATIENCE, async || {
+            let is_on_its_way = !status_writes(&rig).is_empty();
+            Ok(Seen::when(is_on_its_way, "not written"))
+        })
+        .await?;
         scene
             .api::<DevServer>()
             .delete(sample::NAME, &DeleteParams::background())

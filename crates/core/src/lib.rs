@@ -26,6 +26,7 @@ pub mod references;
 pub mod resolve;
 pub mod shares;
 pub mod sight;
+pub mod start;
 pub mod status;
 pub mod team;
 pub mod trash;

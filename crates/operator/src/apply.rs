@@ -1,4 +1,6 @@
-//! Writes what differs and nothing else; the workload last.
+//! Writes what differs and nothing else; the workload when all it needs is there, and what it does not wait for after it.
+
+use std::time::Duration;
 
 use devserver_api::{DevServer, names::ServerName};
 use devserver_core::{
@@ -29,24 +31,43 @@ pub struct Applied {
     pub problem: Option<Problem>,
     /// Whether the Secrets were not read, because they had been a moment ago.
     pub believed: bool,
+    /// The rest is left to a look after this time, or to the first one after something was seen.
+    pub head_start: Option<Duration>,
 }
 
 /// Makes the objects of an environment be as they should.
 ///
-/// What the workload needs does not depend on each other, so it is written at once, and the workload is looked up meanwhile; it is
-/// written when all of that is there, so that the first pod finds everything. Any part of it is a state the next look goes on from.
+/// What the workload needs does not depend on each other, so it is written at once, and the rest is looked up meanwhile. The workload is
+/// written when all of that is there and nothing of the rest is somebody else's, so that the first pod finds everything; the Services,
+/// which make controllers and every node work, come after it, and after the head start it may have. Any part of it is a state the next
+/// look goes on from.
 ///
 /// The home's claim is left to the StatefulSet's controller. Made here, a tenth of a second earlier, it was now and then
 /// bound in the very moment its pod got a node, and a kubelet that sees a claim half bound waits ten seconds.
-pub async fn all(ctx: &Context, env: &Environment) -> Result<Applied, Error> {
+pub async fn all(
+    ctx: &Context,
+    env: &Environment,
+    head_start: impl Fn() -> Option<Duration>,
+) -> Result<Applied, Error> {
     let objects = desired(env);
     let workload = objects.iter().position(|o| o.kind() == Kind::StatefulSet);
     let (needed, rest) = objects.split_at(workload.unwrap_or(objects.len()));
     let looks = try_join_all(rest.iter().map(|object| look(ctx, env, object)));
     let (mut applied, seen) = try_join(needs(ctx, env, needed), looks).await?;
+    let mut taken = rest
+        .iter()
+        .zip(&seen)
+        .filter_map(|(object, seen)| foreign(env, object, seen.as_ref()?));
+    applied.problem = applied.problem.or_else(|| taken.next());
     for (object, seen) in rest.iter().zip(seen) {
         if applied.problem.is_none() {
             applied.problem = make(ctx, env, object, seen).await?;
+        }
+        if applied.problem.is_none() && object.kind() == Kind::StatefulSet {
+            applied.head_start = head_start();
+            if applied.head_start.is_some() {
+                return Ok(applied);
+            }
         }
     }
     if applied.problem.is_none() {
@@ -84,6 +105,7 @@ async fn needs(ctx: &Context, env: &Environment, objects: &[Object]) -> Result<A
         host_keys,
         problem,
         believed: is_believed,
+        head_start: None,
     })
 }
 
@@ -115,6 +137,14 @@ async fn one(ctx: &Context, env: &Environment, object: &Object) -> Result<Option
     make(ctx, env, object, seen).await
 }
 
+/// Why what was seen must not be touched.
+fn foreign(env: &Environment, object: &Object, seen: &Value) -> Option<Problem> {
+    let ownership = || ownership(&metadata(seen), &env.uid);
+    object
+        .is_owned()
+        .then(|| ownership().problem(object.kind().as_str(), object.name()))?
+}
+
 /// Makes what was seen be as it should.
 async fn make(
     ctx: &Context,
@@ -125,11 +155,9 @@ async fn make(
     let (kind, name) = (object.kind(), object.name());
     let wanted = object.to_value();
     if let Some(seen) = &seen {
-        if object.is_owned() {
-            let problem = ownership(&metadata(seen), &env.uid).problem(kind.as_str(), name);
-            if problem.is_some() {
-                return Ok(problem);
-            }
+        let problem = foreign(env, object, seen);
+        if problem.is_some() {
+            return Ok(problem);
         }
         if diff::is_applied(&wanted, seen) {
             return Ok(None);

@@ -1,7 +1,8 @@
 //! What should exist. Total: an `Environment` is made of checked parts, so nothing here can fail.
 //!
-//! Order, and why: what the pod mounts or runs as comes first, the StatefulSet last, so that the first pod finds
-//! everything there. Any prefix of this list is a state the next look goes on from.
+//! Order, and why: what the pod mounts, runs as or is confined by comes first, so that the first pod finds all of it; then the
+//! StatefulSet; then what a pod that runs is reached and kept by, for which its start does not wait. Any prefix of this list is a
+//! state the next look goes on from.
 
 mod claims;
 mod delivery;
@@ -32,18 +33,11 @@ pub fn desired(env: &Environment) -> Vec<Object> {
         Object::ServiceAccount(Box::new(workload::service_account(env))),
         Object::Secret(Box::new(ssh::authorized_keys(env))),
         Object::ConfigMap(Box::new(ssh::config_map(env))),
-        Object::Service(Box::new(service::headless(env))),
     ];
-    objects.extend(service::ssh(env).map(Box::new).map(Object::Service));
     objects.extend(
         network::policy(env)
             .map(Box::new)
             .map(Object::NetworkPolicy),
-    );
-    objects.extend(
-        disruption::budget(env)
-            .map(Box::new)
-            .map(Object::PodDisruptionBudget),
     );
     objects.extend(
         kube_access::binding(env)
@@ -52,6 +46,13 @@ pub fn desired(env: &Environment) -> Vec<Object> {
     );
     objects.extend(docker::claim(env).map(Box::new).map(Object::DockerClaim));
     objects.push(Object::StatefulSet(Box::new(workload::stateful_set(env))));
+    objects.push(Object::Service(Box::new(service::headless(env))));
+    objects.extend(service::ssh(env).map(Box::new).map(Object::Service));
+    objects.extend(
+        disruption::budget(env)
+            .map(Box::new)
+            .map(Object::PodDisruptionBudget),
+    );
     for object in &mut objects {
         let says = object.to_value();
         stamp(object.metadata_mut(), &says);

@@ -5,6 +5,7 @@ pub mod once;
 mod reconcile;
 mod report;
 mod restart;
+mod starting;
 mod warn;
 
 pub use expire::Turns;

@@ -16,7 +16,7 @@ use devserver_core::{
 use jiff::Timestamp;
 use kube::{Api, ResourceExt, runtime::controller::Action};
 
-use super::{expire, report, restart};
+use super::{expire, report, restart, starting};
 use crate::{
     apply::{self, Applied},
     backoff::spread,
@@ -60,6 +60,9 @@ pub fn on_error(server: Arc<DevServer>, error: &Error, ctx: Arc<Context>) -> Act
 }
 
 async fn look(cached: &DevServer, ctx: &Context) -> Result<Action, Error> {
+    if let Some(wait) = starting::head_start(ctx, cached) {
+        return Ok(Action::requeue(wait));
+    }
     let namespace = cached.namespace().unwrap_or_default();
     let api: Api<DevServer> = Api::namespaced(ctx.client.clone(), &namespace);
     // For a spec that nobody has looked at there is something to write.
@@ -102,6 +105,9 @@ async fn look_at(ctx: &Context, api: &Api<DevServer>, server: &DevServer) -> Res
     references.home_nodes = home_nodes::read(ctx, server, &references).await?;
     let outcome = resolve(server, &references, &ctx.platform);
     let applied = write(ctx, server, &outcome).await?;
+    if let Some(wait) = applied.head_start {
+        return Ok(Action::requeue(wait));
+    }
     let retry = retry(&applied, &outcome);
     let mut seen = observe::environment(ctx, server);
     seen.host_keys = applied.host_keys;
@@ -161,7 +167,7 @@ async fn write(
     outcome: &Result<Environment, Invalid>,
 ) -> Result<Applied, Error> {
     match outcome {
-        Ok(env) => apply::all(ctx, env).await,
+        Ok(env) => apply::all(ctx, env, || starting::head_start(ctx, server)).await,
         Err(invalid) => {
             if invalid.revokes() {
                 apply::revoke(ctx, server).await?;
