@@ -9,6 +9,11 @@ use devserver_testkit::{
     diff::differences,
     kubelet::Fortune,
     operator::Settings,
+    proxy::{
+        request::Verb,
+        rule::{Action, Count, Match, Rule},
+        trace::Fate,
+    },
     sample,
     wait::{self, Seen},
     with_namespace,
@@ -117,6 +122,37 @@ async fn a_leader_that_is_told_to_end_hands_over_at_once() -> anyhow::Result<()>
         works(&scene).await?;
         ensure!(!second.trace().writes_since(0).is_empty(), "who wrote?");
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_leader_whose_last_renewal_was_not_answered_hands_over_at_once() -> anyhow::Result<()> {
+    with_namespace("renewal unanswered", async |scene| {
+        let _kubelet = scene.kubelet(Fortune::Ready);
+        let (first, _second) = pair(&scene).await?;
+        first.proxy().arm(Rule {
+            when: Match {
+                verb: Some(Verb::Update),
+                plural: Some("leases".to_owned()),
+                ..Match::default()
+            },
+            nth: Count::First(1),
+            then: Action::LoseResponse,
+        });
+        wait::until("the renewal is written", LEASE, async || {
+            let hit = first
+                .trace()
+                .since(0, |r| matches!(r.fate, Fate::Hit(_)))
+                .len();
+            Ok(Seen::when(hit == 1, "not yet"))
+        })
+        .await?;
+        first.signal(Signal::SIGTERM).await?;
+        let status = first.exit(Duration::from_secs(10)).await?;
+        ensure!(status.code() == Some(0), "{status}");
+        held_by(&scene, "second", SLACK).await?;
+        works(&scene).await
     })
     .await
 }
