@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Pod};
 
+use crate::status::node;
+
 /// The longest that a pod without a node keeps the rest waiting, from the time its workload was made. Such times are whole
 /// seconds, rounded down, so it is one second at least.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -17,10 +19,7 @@ pub fn head_start(
 ) -> Option<Duration> {
     let workload = workload?;
     let is_stopped = workload.spec.as_ref().and_then(|s| s.replicas) == Some(0);
-    let has_node = pod
-        .and_then(|pod| pod.spec.as_ref())
-        .is_some_and(|spec| spec.node_name.is_some());
-    if is_stopped || has_node {
+    if is_stopped || pod.and_then(node).is_some() {
         return None;
     }
     let made = workload.metadata.creation_timestamp.as_ref()?.0;

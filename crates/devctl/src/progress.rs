@@ -158,11 +158,6 @@ pub fn pulled(event: &Event) -> Option<String> {
     object.uid.clone().filter(|_| is_ours)
 }
 
-/// The node the pod was given, when it was.
-pub fn node(pod: &Pod) -> Option<&str> {
-    pod.spec.as_ref().and_then(|s| s.node_name.as_deref())
-}
-
 /// Whether the pod belongs to this very DevServer.
 pub fn is_of(pod: &Pod, server: &DevServer) -> bool {
     let label = pod

@@ -6,6 +6,7 @@ use std::{
 };
 
 use devserver_api::{DevServer, names::ServerName};
+use devserver_core::status;
 use futures::{Stream, StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use k8s_openapi::api::core::v1::Pod;
@@ -58,7 +59,7 @@ async fn until(session: &Session, name: &str, timeout: Duration, goal: Goal) -> 
         let is_accepted = server
             .as_ref()
             .is_some_and(|s| progress::reached(s, None).is_some());
-        let is_scheduled = pod.as_ref().and_then(progress::node).is_some();
+        let is_scheduled = pod.as_ref().and_then(status::node).is_some();
         tokio::select! {
             seen = servers.next() => match seen {
                 Some(Ok(Some(seen))) => server = Some(seen),
@@ -238,7 +239,7 @@ impl Display {
             .filter(|s| Some(*s) <= reached && Some(*s) > self.shown)
         {
             let place = pod
-                .and_then(progress::node)
+                .and_then(status::node)
                 .filter(|_| step == Step::Scheduled)
                 .map(|n| format!(" on {n}"))
                 .unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Where the volume of a kept home is, read before the environment starts.
 
 use devserver_api::DevServer;
-use devserver_core::{References, references::HomeNodes};
+use devserver_core::{References, references::HomeNodes, status::node};
 use k8s_openapi::api::core::v1::{PersistentVolume, Pod};
 use kube::{Api, ResourceExt, runtime::reflector::ObjectRef};
 
@@ -45,5 +45,5 @@ fn has_node(ctx: &Context, server: &DevServer) -> bool {
         .caches
         .pods
         .get(&ObjectRef::<Pod>::new(&name).within(&namespace));
-    pod.is_some_and(|pod| pod.spec.as_ref().is_some_and(|s| s.node_name.is_some()))
+    pod.is_some_and(|pod| node(&pod).is_some())
 }

@@ -19,7 +19,7 @@ use kube::ResourceExt as _;
 use crate::{Environment, Invalid, Observed, Platform, due, idle};
 
 pub use expiring::news_of_the_end;
-pub use pod::{Stage, is_ready};
+pub use pod::{Stage, is_ready, node};
 pub use restart::{Restart, halt_now, pending_restart, restart_now};
 
 /// The status to write, given the spec, what became of it, what was seen, and the time.

@@ -36,6 +36,11 @@ impl Stage {
     }
 }
 
+/// The node the pod was given, when it was.
+pub fn node(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref()
+}
+
 /// Whether the pod is Ready, which its probe says only when sshd answers.
 pub fn is_ready(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none()
@@ -107,11 +112,10 @@ fn silent(pod: &Pod) -> Option<Stage> {
     // The node controller says of pods on a node it no longer hears only that they are not Ready.
     let is_node = pod_condition(pod, "ContainersReady").is_some_and(|(status, _)| status == "True");
     Some(if is_node {
-        let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref());
         let message = format!(
             "its node {:?} does not answer; it goes on by itself when the node does. If the node is gone for good, an \
              administrator removes it with `kubectl delete node`, and it starts on another one",
-            node.unwrap_or_default()
+            node(pod).unwrap_or_default()
         );
         Stage::new(Phase::Failed, "NodeLost", message)
     } else {
@@ -153,8 +157,7 @@ pub(super) fn stuck(pod: &Pod, now: Timestamp) -> Option<String> {
         return None;
     }
     let name = pod.metadata.name.as_deref().unwrap_or_default();
-    let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref());
-    Some(match node {
+    Some(match node(pod) {
         Some(node) => format!(
             "the pod {name:?} does not end, because node {node:?} does not say that it has; nothing else may use the home until then. \
              If the node is gone for good, an administrator removes it with `kubectl delete node {node}`"

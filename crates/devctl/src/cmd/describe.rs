@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use devserver_api::{DevServer, VolumeRetention, group, names::ServerName};
+use devserver_core::status::node;
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time};
 use kube::ResourceExt as _;
@@ -204,7 +205,7 @@ fn status(server: &DevServer, now: Timestamp) -> String {
 fn machine(pod: Option<&Pod>) -> String {
     let mut text = String::new();
     let Some(pod) = pod else { return text };
-    let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref());
+    let node = node(pod);
     let status = pod.status.as_ref();
     let restarts: i32 = status
         .iter()

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use devserver_api::{DevServer, names::ServerName};
+use devserver_core::status;
 use futures::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, api::LogParams};
@@ -77,7 +78,7 @@ async fn pod(session: &Session, server: &DevServer, container: &str) -> Outcome<
             .remedy("there is 'dev', and 'ssh' only where spec.ssh.mode is Sidecar"));
     }
     // Of a pod that has no node the API server says that its log is empty, which is true and no help.
-    let has_node = |pod: &Pod| pod.spec.as_ref().is_some_and(|s| s.node_name.is_some());
+    let has_node = |pod: &Pod| status::node(pod).is_some();
     if let Some(pod) = found.filter(has_node) {
         return Ok(pod);
     }

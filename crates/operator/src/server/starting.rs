@@ -9,8 +9,8 @@ use crate::{context::Context, observe};
 
 /// How long all that the first pod does not need waits for it, the first status included. `None`: it does not.
 ///
-/// Whoever gives the pod a volume and a node has the API server to itself meanwhile; on a small control plane that is a tenth of
-/// a second of a start, and less often a kubelet that finds a claim half bound, which waits ten seconds then.
+/// Whoever gives the pod a volume and a node has the API server to itself meanwhile. A Service made in that time makes the
+/// claim's binding late, and a kubelet that finds a claim half bound waits ten seconds.
 pub fn head_start(ctx: &Context, server: &DevServer) -> Option<Duration> {
     if server.status.is_some() || server.metadata.deletion_timestamp.is_some() {
         return None;

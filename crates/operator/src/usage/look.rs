@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use devserver_api::{DevServer, DevServerUser, group, names::ServerName};
-use devserver_core::user;
+use devserver_core::{status::node, user};
 use devserver_usage::{
     Seen,
     sight::{self, Around},
@@ -69,9 +69,7 @@ fn machine(
 ) -> (Option<std::sync::Arc<Pod>>, Option<std::sync::Arc<Node>>) {
     let name = format!("{}-0", server.metadata.name.as_deref().unwrap_or_default());
     let pod = caches.pods.get(&ObjectRef::new(&name).within(namespace));
-    let on = pod
-        .as_ref()
-        .and_then(|pod| pod.spec.as_ref()?.node_name.as_ref());
+    let on = pod.as_deref().and_then(node);
     let node = on.and_then(|node| caches.nodes.get(&ObjectRef::new(node)));
     (pod, node)
 }
