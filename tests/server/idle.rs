@@ -8,7 +8,16 @@ use devserver_api::{
 };
 use devserver_e2e::{Rig, condition, events, is_running};
 use devserver_testkit::{
-    Scene, agent::Agent, kubelet::Fortune, sample, scene::PATIENCE, wait, with_namespace,
+    Scene,
+    agent::Agent,
+    kubelet::Fortune,
+    proxy::{
+        request::Verb,
+        rule::{Action, Count, Match, Rule},
+    },
+    sample,
+    scene::PATIENCE,
+    wait, with_namespace,
 };
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::{
@@ -66,6 +75,13 @@ impl Quiet {
                 .is_some_and(|idle| idle.state == expected && idle.stage == reached)
         };
         self.rig.scene.status(sample::NAME, what, holds).await
+    }
+
+    /// Asks to wait.
+    async fn snooze(&self, until: jiff::Timestamp) -> anyhow::Result<()> {
+        let until = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let spec = json!({"spec": {"idle": {"snoozedUntil": until}}});
+        self.rig.scene.patch(sample::NAME, spec).await.map(drop)
     }
 
     async fn cpu(&self, expected: &str) -> anyhow::Result<()> {
@@ -171,23 +187,77 @@ async fn a_hold_a_snooze_and_a_silent_agent_stop_all_of_it() -> anyhow::Result<(
         quiet.agent.held_for(0);
         // The end of a hold is where being idle begins.
         quiet.pass(10 * HOUR + 23 * HOUR + HOUR / 2)?;
-        quiet.is("is warned", IdleState::Idle, Some(IdleStage::Warn)).await?;
+        quiet
+            .is("is warned", IdleState::Idle, Some(IdleStage::Warn))
+            .await?;
         let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(38);
-        let snooze = json!({"spec": {"idle": {"snoozedUntil": until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}}});
-        scene.patch(sample::NAME, snooze).await?;
-        quiet.is("is snoozed", IdleState::Snoozed, Some(IdleStage::Warn)).await?;
+        quiet.snooze(until).await?;
+        quiet
+            .is("is snoozed", IdleState::Snoozed, Some(IdleStage::Warn))
+            .await?;
         quiet.cpu("500m").await?;
         quiet.agent.set_silent(true);
         quiet.rig.operator.set_time(100 * HOUR)?;
-        let unknown = |s: &DevServerStatus| s.idle.as_ref().is_some_and(|i| i.state == IdleState::Unknown);
+        let unknown = |s: &DevServerStatus| {
+            s.idle
+                .as_ref()
+                .is_some_and(|i| i.state == IdleState::Unknown)
+        };
         let told = scene.status(sample::NAME, "nobody knows", unknown).await?;
         let status = told.status.unwrap_or_default();
         let said = condition(&status, condition::IDLE).context("no condition")?;
-        ensure!(said.reason == "ActivityUnknown" && said.status == "Unknown", "{said:?}");
+        ensure!(
+            said.reason == "ActivityUnknown" && said.status == "Unknown",
+            "{said:?}"
+        );
         wait::no_writes(quiet.rig.operator.trace(), Duration::from_secs(4)).await?;
         let server = scene.api::<DevServer>().get(sample::NAME).await?;
         ensure!(!server.spec.suspend, "it was stopped");
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_was_shrunk_unseen_grows_back_when_it_is_snoozed() -> anyhow::Result<()> {
+    with_namespace("shrunk unseen", async |scene| {
+        let quiet = Quiet::new(&scene, CONFIG).await?;
+        let proxy = quiet.rig.operator.proxy();
+        proxy.arm(Rule {
+            when: Match {
+                verb: Some(Verb::Watch),
+                plural: Some("pods".to_owned()),
+                ..Match::default()
+            },
+            nth: Count::Every,
+            then: Action::fail(503, "ServiceUnavailable"),
+        });
+        proxy.cut_watches();
+        quiet.pass(10 * HOUR)?;
+        quiet
+            .is("is idle", IdleState::Idle, Some(IdleStage::Downscale))
+            .await?;
+        quiet.cpu("100m").await?;
+        let until = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(20);
+        quiet.snooze(until).await?;
+        let told = quiet
+            .is("is snoozed", IdleState::Snoozed, Some(IdleStage::Downscale))
+            .await?;
+        let idle = told.status.and_then(|status| status.idle);
+        ensure!(
+            idle.is_some_and(|idle| idle.downscaled.is_some()),
+            "what it was is forgotten, and nobody saw that it is that again"
+        );
+        proxy.calm();
+        quiet.cpu("500m").await?;
+        let grown = |status: &DevServerStatus| {
+            let idle = status.idle.as_ref();
+            idle.is_some_and(|idle| idle.downscaled.is_none())
+        };
+        scene
+            .status(sample::NAME, "has its size again", grown)
+            .await
+            .map(drop)
     })
     .await
 }

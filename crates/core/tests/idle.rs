@@ -93,6 +93,23 @@ fn nothing_is_shrunk_before_what_it_was_is_written_down() {
 }
 
 #[test]
+fn one_that_was_shrunk_grows_back_when_the_policy_no_longer_wants_it_small() {
+    let mut life = Life::idle_since(0);
+    life.look(8 * HOUR);
+    life.look(8 * HOUR + 1);
+    assert_eq!(life.cpu(), "500m");
+    life.rules = life::rules_of("{activity: {}, idle: {stages: {alert: 30m, terminate: 24h}}}");
+    let step = life.look(9 * HOUR);
+    assert!(step.status.downscaled.is_some());
+    assert_eq!(
+        (step.status.state, step.size),
+        (IdleState::Idle, Size::Full)
+    );
+    assert_eq!(life.cpu(), "4");
+    assert_eq!(life.look(9 * HOUR + 1).status.downscaled, None);
+}
+
+#[test]
 fn a_guaranteed_pod_keeps_its_memory() {
     let mut life = Life::idle_since(0);
     life.pod = fixtures::yaml(

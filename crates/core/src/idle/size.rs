@@ -73,9 +73,9 @@ impl Machine {
         are_equal(&self.requests, requests) && are_equal(&self.limits, limits)
     }
 
-    /// Whether it has all of that again.
-    pub(super) fn has_all_of(&self, original: &Downscaled) -> bool {
-        self.is_as(&original.requests, &original.limits)
+    /// Whether it is the pod of this record and has not all of that again.
+    pub(super) fn is_still_small(&self, record: &Downscaled) -> bool {
+        record.pod_uid == self.uid && !self.is_as(&record.requests, &record.limits)
     }
 
     /// Requests and limits when it is small. The quality of service must stay as it is, so a guaranteed one loses what it has
@@ -104,6 +104,11 @@ impl Machine {
         let (requests, limits) = self.small(&original, minimum);
         !(are_equal(&requests, &original.requests) && are_equal(&limits, &original.limits))
     }
+}
+
+/// Whether this pod was shrunk and has not got back what it had.
+pub fn is_still_small(pod: &Pod, record: &Downscaled) -> bool {
+    Machine::of(pod).is_some_and(|machine| machine.is_still_small(record))
 }
 
 fn are_equal(a: &Amounts, b: &Amounts) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use devserver_api::{Downscaled, IdleStage, IdleState, IdleStatus, condition::whole_seconds};
+use devserver_api::{IdleStage, IdleState, IdleStatus, condition::whole_seconds};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     api::core::v1::Pod,
@@ -123,18 +123,16 @@ fn continued<'a>(input: &Input<'a>, since: Timestamp) -> Option<&'a IdleStatus> 
     (is_idle && period::is_same(before, since)).then_some(before)
 }
 
-/// What stays when somebody uses it: that its pod has to grow back.
+/// What stays when it is to have its size: that its pod has to grow back.
 fn quiet(input: &Input<'_>, machine: Option<&Machine>) -> IdleStatus {
     let record = input.before.and_then(|before| before.downscaled.as_ref());
     IdleStatus {
-        downscaled: record.filter(|r| is_still_small(machine, r)).cloned(),
+        downscaled: record
+            .filter(|record| machine.is_some_and(|m| m.is_still_small(record)))
+            .cloned(),
         dry_run: input.rules.dry_run,
         ..IdleStatus::default()
     }
-}
-
-fn is_still_small(machine: Option<&Machine>, record: &Downscaled) -> bool {
-    machine.is_some_and(|m| m.original(Some(record)) == *record && !m.has_all_of(record))
 }
 
 /// Its last sign of life moves on all the time; that is not written each time.
@@ -292,7 +290,11 @@ fn climb(
             .at(IdleStage::Downscale, None)
             .is_some_and(|at| at <= now);
     let record = input.before.and_then(|b| b.downscaled.as_ref());
-    status.downscaled = machine.filter(|_| is_small).map(|m| m.original(record));
+    // One that was shrunk under another policy grows back, too.
+    status.downscaled = match machine.filter(|_| is_small) {
+        Some(machine) => Some(machine.original(record)),
+        None => quiet(input, machine).downscaled,
+    };
     let warned_now = status.warned_time.as_ref().map(|at| at.0);
     let next = ladder.next(status.stage, warned_now);
     status.next_stage = next.map(|(stage, _)| stage);

@@ -12,10 +12,14 @@ use devserver_core::{
 };
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::api::resource::Quantity};
-use kube::ResourceExt as _;
+use kube::{Api, ResourceExt as _};
 
 use super::advice::advice;
-use crate::{context::Context, observe};
+use crate::{
+    context::Context,
+    error::{Error, bounded},
+    observe,
+};
 
 /// What is to be done.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +62,35 @@ pub fn ready_pod(ctx: &Context, server: &DevServer) -> Option<Pod> {
 
 /// What is to be done with it now, and what there is to say.
 pub fn evaluate(ctx: &Context, server: &DevServer, clocks: Clocks) -> Evaluated {
-    let evaluated = policy(ctx, server, clocks);
+    with_pod(ctx, server, ready_pod(ctx, server), clocks)
+}
+
+/// The same for a look, which writes it down. That a pod was shrunk is forgotten on the word of the API server alone: the cache may
+/// not have seen yet that it was, and without that record it would stay small for good.
+pub async fn look(ctx: &Context, server: &DevServer, clocks: Clocks) -> Result<Evaluated, Error> {
+    let evaluated = evaluate(ctx, server, clocks);
+    let before = server.status.as_ref().and_then(|s| s.idle.as_ref());
+    let kept = evaluated
+        .status
+        .as_ref()
+        .and_then(|s| s.downscaled.as_ref());
+    let Some(record) = before.and_then(|before| before.downscaled.as_ref()) else {
+        return Ok(evaluated);
+    };
+    let Some(pod) = ready_pod(ctx, server).filter(|_| kept.is_none()) else {
+        return Ok(evaluated);
+    };
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &pod.namespace().unwrap_or_default());
+    let name = pod.name_any();
+    let present = bounded("read the pod", api.get_opt(&name)).await?;
+    match present.filter(|pod| idle::is_still_small(pod, record)) {
+        Some(pod) => Ok(with_pod(ctx, server, Some(pod), clocks)),
+        None => Ok(evaluated),
+    }
+}
+
+fn with_pod(ctx: &Context, server: &DevServer, pod: Option<Pod>, clocks: Clocks) -> Evaluated {
+    let evaluated = policy(ctx, server, pod, clocks);
     let status = evaluated.status.as_ref();
     Evaluated {
         advice: advice(ctx, server, status, clocks.now()),
@@ -67,10 +99,10 @@ pub fn evaluate(ctx: &Context, server: &DevServer, clocks: Clocks) -> Evaluated 
 }
 
 /// What the policy demands. Without one nothing, and nothing is told.
-fn policy(ctx: &Context, server: &DevServer, clocks: Clocks) -> Evaluated {
+fn policy(ctx: &Context, server: &DevServer, pod: Option<Pod>, clocks: Clocks) -> Evaluated {
     let before = server.status.as_ref().and_then(|s| s.idle.clone());
     if ctx.platform.idle.is_none() {
-        return Evaluated::default();
+        return released(before, pod.as_ref());
     }
     if server.spec.suspend {
         let (status, notice) = idle::stopped(server, clocks.now()).unzip();
@@ -81,7 +113,7 @@ fn policy(ctx: &Context, server: &DevServer, clocks: Clocks) -> Evaluated {
         };
     }
     let Some((rules, minimum)) = rules(ctx, server) else {
-        return released(before);
+        return released(before, pod.as_ref());
     };
     // What is said of a stopped one is not true of one that starts.
     let before = before.filter(|before| before.state != IdleState::Stopped);
@@ -90,7 +122,7 @@ fn policy(ctx: &Context, server: &DevServer, clocks: Clocks) -> Evaluated {
         size: Size::Left,
         ..Evaluated::default()
     };
-    let Some(pod) = ready_pod(ctx, server) else {
+    let Some(pod) = pod else {
         return unchanged();
     };
     let policy = ctx.platform.activity.as_ref();
@@ -122,8 +154,10 @@ fn policy(ctx: &Context, server: &DevServer, clocks: Clocks) -> Evaluated {
 }
 
 /// No stage concerns it any more: what was shrunk grows back before that is forgotten.
-fn released(before: Option<IdleStatus>) -> Evaluated {
+fn released(before: Option<IdleStatus>, pod: Option<&Pod>) -> Evaluated {
     let record = before.and_then(|before| before.downscaled);
+    // Without a pod that can be asked it is not known.
+    let record = record.filter(|record| pod.is_none_or(|pod| idle::is_still_small(pod, record)));
     Evaluated {
         status: record.map(|record| IdleStatus {
             state: IdleState::Unknown,

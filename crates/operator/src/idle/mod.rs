@@ -15,7 +15,7 @@ mod stop;
 mod tell;
 
 pub use agent::Agents;
-pub use evaluate::{Evaluated, evaluate};
+pub use evaluate::{Evaluated, look};
 pub use poll::poll;
 pub use reports::Reports;
 pub use resize::resize;

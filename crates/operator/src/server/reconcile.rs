@@ -91,7 +91,7 @@ async fn look_at(ctx: &Context, api: &Api<DevServer>, server: &DevServer) -> Res
     let Some((hold, turn)) = expiry(ctx, api, server, due.expiry).await? else {
         return Ok(Action::await_change());
     };
-    let idle = idle::evaluate(ctx, server, clocks);
+    let idle = idle::look(ctx, server, clocks).await?;
     let mut idle_turn = None;
     if idle.stop == Stop::Due {
         idle_turn = idle::stop(ctx, api, server).await?;
