@@ -94,7 +94,7 @@ async fn whatever_one_write_is_answered_the_creation_ends_the_same() -> anyhow::
     });
     let failed: Vec<String> = stream::iter(runs)
         .buffer_unordered(8)
-        .filter_map(async |failure| failure)
+        .filter_map(std::future::ready)
         .collect()
         .await;
     ensure!(

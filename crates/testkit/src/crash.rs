@@ -175,7 +175,7 @@ pub async fn everywhere<S: Story>(story: S, ending: &Ending) -> anyhow::Result<u
     });
     let failed: Vec<String> = stream::iter(runs)
         .buffer_unordered(story.at_once())
-        .filter_map(async |failure| failure)
+        .filter_map(std::future::ready)
         .collect()
         .await;
     if failed.is_empty() {
