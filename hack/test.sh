@@ -112,13 +112,13 @@ ring2() {
 
 faults() {
   lab_up faults 2 control-plane
-  RUST_TEST_THREADS=8 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'faults and crashes' "${TEST[@]}" --test fault
+  RUST_TEST_THREADS=8 DEVSERVER_TEST_THROWAWAY=1 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'faults and crashes' "${TEST[@]}" --test fault
   lab_down faults 2
 }
 
 behaviour() {
   lab_up ring2 2 control-plane
-  RUST_TEST_THREADS=8 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'API, behaviour, attacks' "${TEST[@]}" "${BEHAVIOUR_TESTS[@]}"
+  RUST_TEST_THREADS=8 DEVSERVER_TEST_THROWAWAY=1 DEVSERVER_TEST_KUBECONFIG=$KUBECONFIG tests 2 'API, behaviour, attacks' "${TEST[@]}" "${BEHAVIOUR_TESTS[@]}"
   lab_down ring2 2
 }
 

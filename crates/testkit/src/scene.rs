@@ -10,10 +10,13 @@ use std::{
 use anyhow::{Context as _, bail};
 use devserver_api::{DevServer, DevServerFlavor, DevServerStatus};
 use futures::FutureExt as _;
-use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use k8s_openapi::{
+    api::core::v1::{Namespace, NamespaceSpec, PersistentVolumeClaim},
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     core::{NamespaceResourceScope, ObjectMeta},
 };
 use serde::de::DeserializeOwned;
@@ -31,6 +34,8 @@ use crate::{
 
 /// Keeps namespace and files of failed tests when set.
 pub const KEEP: &str = "DEVSERVER_TEST_KEEP";
+/// Says that the control plane is thrown away after the tests: what is left in a namespace is not worth collecting there.
+pub const THROWAWAY: &str = "DEVSERVER_TEST_THROWAWAY";
 /// How long anything may take that takes a second on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -308,14 +313,57 @@ impl Scene {
         if failed && std::env::var_os(KEEP).is_some() {
             return;
         }
-        let api: Api<Namespace> = Api::all(self.client());
-        // Not waited for: the namespace controller goes on when the test is over.
-        if let Err(why) = api
-            .delete(self.namespace(), &DeleteParams::background())
-            .await
-        {
+        if let Err(why) = self.remove().await {
             tracing::warn!(%why, "failed to delete the namespace");
         }
+    }
+
+    /// Not waited for: controllers go on when the test is over.
+    async fn remove(&self) -> kube::Result<()> {
+        let namespaces: Api<Namespace> = Api::all(self.client());
+        let background = DeleteParams::background();
+        let is_thrown_away = std::env::var_os(THROWAWAY).is_some();
+        if is_thrown_away {
+            self.clear(&background).await?;
+        }
+        namespaces.delete(self.namespace(), &background).await?;
+        if is_thrown_away {
+            // Otherwise the namespace controller asks for each kind there is what is left of it: a sixth of all work of the tests.
+            let mut namespace = namespaces.get(self.namespace()).await?;
+            namespace.spec = Some(NamespaceSpec::default());
+            namespaces
+                .replace_subresource(
+                    "finalize",
+                    self.namespace(),
+                    &PostParams::default(),
+                    &namespace,
+                )
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what controllers would be busy with for good.
+    async fn clear(&self, background: &DeleteParams) -> kube::Result<()> {
+        let all = ListParams::default();
+        self.api::<DevServer>()
+            .delete_collection(background, &all)
+            .await?;
+        let claims = self.api::<PersistentVolumeClaim>();
+        // What protects a claim in use: its controller cannot take that off any more when the namespace is gone.
+        let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        for claim in claims.list(&all).await? {
+            let name = claim.name_any();
+            let going = claims.delete(&name, background).await?.left();
+            if going.is_some_and(|claim| claim.metadata.finalizers.is_some()) {
+                match claims.patch(&name, &PatchParams::default(), &free).await {
+                    // Its controller was first.
+                    Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                    freed => drop(freed?),
+                }
+            }
+        }
+        Ok(())
     }
 }
 
