@@ -55,12 +55,18 @@ fn it_is_woken_for_each_stage_and_says_which_is_next_and_by_whose_rule() {
     }
 }
 
-#[test]
-fn the_first_sign_of_life_grows_it_back_and_begins_anew() {
+/// Idle for so long that it is small.
+fn shrunk() -> Life {
     let mut life = Life::idle_since(0);
     life.look(8 * HOUR);
     life.look(8 * HOUR + 1);
     assert_eq!(life.cpu(), "500m");
+    life
+}
+
+#[test]
+fn the_first_sign_of_life_grows_it_back_and_begins_anew() {
+    let mut life = shrunk();
     life.activity = active(9 * HOUR);
     life.look(9 * HOUR);
     assert_eq!(life.cpu(), "4");
@@ -94,10 +100,7 @@ fn nothing_is_shrunk_before_what_it_was_is_written_down() {
 
 #[test]
 fn one_that_was_shrunk_grows_back_when_the_policy_no_longer_wants_it_small() {
-    let mut life = Life::idle_since(0);
-    life.look(8 * HOUR);
-    life.look(8 * HOUR + 1);
-    assert_eq!(life.cpu(), "500m");
+    let mut life = shrunk();
     life.rules = life::rules_of("{activity: {}, idle: {stages: {alert: 30m, terminate: 24h}}}");
     let step = life.look(9 * HOUR);
     assert!(step.status.downscaled.is_some());
@@ -107,6 +110,19 @@ fn one_that_was_shrunk_grows_back_when_the_policy_no_longer_wants_it_small() {
     );
     assert_eq!(life.cpu(), "4");
     assert_eq!(life.look(9 * HOUR + 1).status.downscaled, None);
+}
+
+#[test]
+fn without_any_policy_it_grows_back_before_that_is_forgotten() {
+    let life = shrunk();
+    let small = idle::released(life.status.as_ref(), Some(&life.pod));
+    let record = small.as_ref().and_then(|status| status.downscaled.as_ref());
+    let patch = idle::resize(&life.pod, record, Size::Full, &life.minimum).unwrap();
+    let resources = &patch["spec"]["containers"][0]["resources"];
+    assert_eq!(resources["requests"]["cpu"], "4");
+    // Nobody can say yet.
+    assert_eq!(idle::released(small.as_ref(), None), small);
+    assert_eq!(idle::released(small.as_ref(), Some(&life::pod("4"))), None);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub use hours::{Day, HoursError, Range, WorkingHours, Written};
 pub use message::message;
 pub use period::{Notice, notification_id, owed, period};
 pub use rules::{Around, Level, Limit, Rules, check, rules};
-pub use size::{Size, is_still_small, resize};
+pub use size::{Size, is_still_small, released, resize};
 pub use step::{Input, Step, Stop, step};
 pub use stop::stopped;
 pub use terminals::on_terminals;

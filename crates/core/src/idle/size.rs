@@ -3,7 +3,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use devserver_api::{Downscaled, group, quantity};
+use devserver_api::{Downscaled, IdleState, IdleStatus, group, quantity};
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::api::resource::Quantity};
 use serde_json::{Value, json};
 
@@ -109,6 +109,19 @@ impl Machine {
 /// Whether this pod was shrunk and has not got back what it had.
 pub fn is_still_small(pod: &Pod, record: &Downscaled) -> bool {
     Machine::of(pod).is_some_and(|machine| machine.is_still_small(record))
+}
+
+/// What is written of one that no stage concerns any more: what was shrunk grows back before that is forgotten.
+pub fn released(before: Option<&IdleStatus>, pod: Option<&Pod>) -> Option<IdleStatus> {
+    let record = before?.downscaled.as_ref();
+    // Without a pod that can be asked it is not known.
+    let record = record.filter(|record| pod.is_none_or(|pod| is_still_small(pod, record)));
+    record.map(|record| IdleStatus {
+        state: IdleState::Unknown,
+        signal: Some("no policy concerns it any more".to_owned()),
+        downscaled: Some(record.clone()),
+        ..IdleStatus::default()
+    })
 }
 
 fn are_equal(a: &Amounts, b: &Amounts) -> bool {

@@ -69,21 +69,18 @@ pub fn evaluate(ctx: &Context, server: &DevServer, clocks: Clocks) -> Evaluated 
 /// not have seen yet that it was, and without that record it would stay small for good.
 pub async fn look(ctx: &Context, server: &DevServer, clocks: Clocks) -> Result<Evaluated, Error> {
     let evaluated = evaluate(ctx, server, clocks);
+    let record = |status: Option<&IdleStatus>| status.and_then(|s| s.downscaled.clone());
     let before = server.status.as_ref().and_then(|s| s.idle.as_ref());
-    let kept = evaluated
-        .status
-        .as_ref()
-        .and_then(|s| s.downscaled.as_ref());
-    let Some(record) = before.and_then(|before| before.downscaled.as_ref()) else {
+    let (Some(record), None) = (record(before), record(evaluated.status.as_ref())) else {
         return Ok(evaluated);
     };
-    let Some(pod) = ready_pod(ctx, server).filter(|_| kept.is_none()) else {
+    let Some(pod) = ready_pod(ctx, server) else {
         return Ok(evaluated);
     };
     let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &pod.namespace().unwrap_or_default());
     let name = pod.name_any();
     let present = bounded("read the pod", api.get_opt(&name)).await?;
-    match present.filter(|pod| idle::is_still_small(pod, record)) {
+    match present.filter(|pod| idle::is_still_small(pod, &record)) {
         Some(pod) => Ok(with_pod(ctx, server, Some(pod), clocks)),
         None => Ok(evaluated),
     }
@@ -101,8 +98,12 @@ fn with_pod(ctx: &Context, server: &DevServer, pod: Option<Pod>, clocks: Clocks)
 /// What the policy demands. Without one nothing, and nothing is told.
 fn policy(ctx: &Context, server: &DevServer, pod: Option<Pod>, clocks: Clocks) -> Evaluated {
     let before = server.status.as_ref().and_then(|s| s.idle.clone());
+    let released = || Evaluated {
+        status: idle::released(before.as_ref(), pod.as_ref()),
+        ..Evaluated::default()
+    };
     if ctx.platform.idle.is_none() {
-        return released(before, pod.as_ref());
+        return released();
     }
     if server.spec.suspend {
         let (status, notice) = idle::stopped(server, clocks.now()).unzip();
@@ -113,7 +114,7 @@ fn policy(ctx: &Context, server: &DevServer, pod: Option<Pod>, clocks: Clocks) -
         };
     }
     let Some((rules, minimum)) = rules(ctx, server) else {
-        return released(before, pod.as_ref());
+        return released();
     };
     // What is said of a stopped one is not true of one that starts.
     let before = before.filter(|before| before.state != IdleState::Stopped);
@@ -150,22 +151,6 @@ fn policy(ctx: &Context, server: &DevServer, pod: Option<Pod>, clocks: Clocks) -
         stop: step.stop,
         wake_at: step.wake_at,
         advice: Vec::new(),
-    }
-}
-
-/// No stage concerns it any more: what was shrunk grows back before that is forgotten.
-fn released(before: Option<IdleStatus>, pod: Option<&Pod>) -> Evaluated {
-    let record = before.and_then(|before| before.downscaled);
-    // Without a pod that can be asked it is not known.
-    let record = record.filter(|record| pod.is_none_or(|pod| idle::is_still_small(pod, record)));
-    Evaluated {
-        status: record.map(|record| IdleStatus {
-            state: IdleState::Unknown,
-            signal: Some("no policy concerns it any more".to_owned()),
-            downscaled: Some(record),
-            ..IdleStatus::default()
-        }),
-        ..Evaluated::default()
     }
 }
 
