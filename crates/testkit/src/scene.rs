@@ -328,7 +328,7 @@ impl Scene {
         }
         namespaces.delete(self.namespace(), &background).await?;
         if is_thrown_away {
-            // Otherwise the namespace controller asks for each kind there is what is left of it: a sixth of all work of the tests.
+            // Otherwise the namespace controller asks for each kind there is what is left of it: an eighth to a sixth of a control plane's work.
             let mut namespace = namespaces.get(self.namespace()).await?;
             namespace.spec = Some(NamespaceSpec::default());
             namespaces
